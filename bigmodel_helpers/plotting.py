@@ -1,0 +1,278 @@
+"""One style, and the few figures that every chapter needs, each with a sentence for those who cannot see it."""
+
+import io
+
+import numpy as np
+
+# Okabe and Ito's colours (2008), told apart by colour-blind readers; ordered so that neighbours differ in grey too.
+COLOURS = {
+    "blue": "#0072B2",
+    "orange": "#E69F00",
+    "green": "#009E73",
+    "red": "#D55E00",
+    "purple": "#CC79A7",
+    "sky": "#56B4E9",
+    "black": "#000000",
+    "grey": "#8C8C8C",
+}
+_STYLE = {
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.labelsize": 12,
+    "figure.facecolor": "white",
+    "font.size": 11,
+    "grid.color": "#E4E4E4",
+    "image.cmap": "gray_r",
+    "lines.linewidth": 2.0,
+    "savefig.facecolor": "white",
+}
+_LINE_LOOKS = [("blue", "-"), ("red", "--"), ("green", "-."), ("black", ":")]
+_DPI = 100
+
+
+def apply_style():
+    """Give Matplotlib the book's look. `setup` calls it."""
+    import matplotlib
+    from cycler import cycler
+
+    colours = [COLOURS[name] for name, _ in _LINE_LOOKS]
+    dashes = [dash for _, dash in _LINE_LOOKS]
+    matplotlib.rcParams.update(_STYLE)
+    matplotlib.rcParams["axes.prop_cycle"] = cycler(color=colours, linestyle=dashes)
+
+
+def new_figure(rows=1, columns=1, *, height=3.6, width=8.0, **options):
+    """A figure and its axes, at the book's width, not yet shown.
+
+    Args:
+        rows, columns: how many panels.
+        height, width: of the whole figure, in inches (shown at 100 pixels an inch).
+        options: passed to Matplotlib's ``Figure.subplots``, such as ``sharey=True``.
+
+    Returns:
+        ``(figure, axes)``; `axes` is one Axes, or an array of them if there are several panels.
+
+    >>> figure, (left, right) = new_figure(1, 2)
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), dpi=_DPI, layout="constrained")
+    return figure, figure.subplots(rows, columns, **options)
+
+
+def show_figure(figure, *, alt):
+    """Show a figure with a sentence that says what is to be seen.
+
+    The sentence is the output's plain text, so the tests compare it and readers without the picture have it; it is also
+    written into the picture's metadata, which exports use.
+
+    Args:
+        figure: a Matplotlib figure.
+        alt: the sentence.
+
+    Raises:
+        ValueError: if the sentence is missing.
+
+    >>> figure, axes = new_figure()
+    >>> show_figure(figure, alt="An empty pair of axes.")
+    An empty pair of axes.
+    """
+    from IPython.display import display
+
+    _require_alt(alt)
+    bundle = {"image/png": png_bytes(figure), "text/plain": alt}
+    width, height = (round(inches * _DPI) for inches in figure.get_size_inches())
+    metadata = {"image/png": {"alt": alt, "width": width, "height": height}}
+    display(_Bundle(bundle, metadata))
+
+
+class _Bundle:
+    """Something to display: one content in several forms, of which each reader shows the richest it can."""
+
+    def __init__(self, data, metadata):
+        self._data, self._metadata = data, metadata
+
+    def __repr__(self):
+        return self._data["text/plain"]
+
+    def _repr_mimebundle_(self, include=None, exclude=None):
+        return self._data, self._metadata
+
+
+def png_bytes(figure):
+    """The figure as a PNG of its exact size, with nothing in it that changes from run to run."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=_DPI, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def plot_lines(x, lines, *, x_label, y_label, alt=None, ax=None):
+    """Draw up to four lines, each named at its end instead of in a legend.
+
+    Args:
+        x: positions, shape (n,).
+        lines: dictionary from name to values of shape (n,).
+        x_label, y_label: what the axes show, with units.
+        alt: the sentence that describes the figure; needed unless `ax` is given.
+        ax: draw into these axes and show nothing.
+
+    Returns:
+        The axes if `ax` was given, so that more can be drawn; otherwise nothing: the figure is shown.
+
+    Raises:
+        ValueError: for more than four lines, values of another length, or a missing sentence.
+
+    >>> plot_lines([1, 2, 3], {"loss": [3, 2, 1]}, x_label="epoch", y_label="loss (nats)", alt="The loss falls.")
+    The loss falls.
+    """
+    if not 1 <= len(lines) <= len(_LINE_LOOKS):
+        raise ValueError(f"{len(lines)} lines given; readers follow one to four. Split the figure, or leave some out.")
+    x = np.asarray(x)
+    for name, values in lines.items():
+        if np.shape(values) != x.shape:
+            raise ValueError(f"line {name!r} has shape {np.shape(values)}, but x has shape {x.shape}; make them equal.")
+    figure, axes = _axes_for(ax, alt)
+    ends = []
+    for (name, values), (colour, dash) in zip(lines.items(), _LINE_LOOKS):
+        axes.plot(x, values, color=COLOURS[colour], linestyle=dash)
+        ends.append((float(np.asarray(values)[-1]), name, COLOURS[colour]))
+    axes.set(xlabel=x_label, ylabel=y_label)
+    _name_line_ends(axes, float(x[-1]), ends)
+    return _finish(figure, axes, alt)
+
+
+def _name_line_ends(axes, x_end, ends):
+    """Write each name beside its line's end, moved up or down where two would cover each other."""
+    axes.figure.canvas.draw()
+    to_points = 72 / axes.figure.dpi
+    lowest = -np.inf
+    for y, name, colour in sorted(ends):
+        true_height = axes.transData.transform((x_end, y))[1] * to_points
+        height = max(true_height, lowest + 13)
+        axes.annotate(name, (x_end, y), xytext=(6, height - true_height), textcoords="offset points", color=colour,
+                      va="center", fontsize=11, annotation_clip=False)
+        lowest = height
+
+
+def plot_points(x, y, *, groups=None, x_label, y_label, alt=None, ax=None):
+    """Draw points in the plane, with a colour and a shape for each of up to four groups.
+
+    Args:
+        x, y: coordinates, shape (n,).
+        groups: a name for each point, shape (n,); each group is named at its centre.
+        x_label, y_label, alt, ax: as in `plot_lines`.
+
+    Returns:
+        As `plot_lines`.
+
+    Raises:
+        ValueError: for more than four groups, lengths that differ, or a missing sentence.
+
+    >>> plot_points([0, 1], [1, 0], groups=["a", "b"], x_label="x", y_label="y", alt="Two points.")
+    Two points.
+    """
+    x, y = np.asarray(x), np.asarray(y)
+    groups = np.full(x.shape, "") if groups is None else np.asarray(groups)
+    if not x.shape == y.shape == groups.shape:
+        raise ValueError(f"x has shape {x.shape}, y {y.shape}, groups {groups.shape}; make them equal.")
+    names = list(dict.fromkeys(groups.tolist()))
+    if len(names) > len(_LINE_LOOKS):
+        raise ValueError(f"{len(names)} groups given; readers tell one to four apart. Merge some, or split the figure.")
+    figure, axes = _axes_for(ax, alt)
+    for name, (colour, _), marker in zip(names, _LINE_LOOKS, "osD^"):
+        here = groups == name
+        axes.scatter(x[here], y[here], color=COLOURS[colour], marker=marker, s=28, edgecolor="white", linewidth=0.6)
+        axes.annotate(str(name), (x[here].mean(), y[here].mean()), color=COLOURS[colour], ha="center", va="center",
+                      fontsize=12, bbox={"boxstyle": "round", "facecolor": "white", "edgecolor": "none", "alpha": 0.8})
+    axes.set(xlabel=x_label, ylabel=y_label)
+    return _finish(figure, axes, alt)
+
+
+def plot_matrix(matrix, *, x_label, y_label, digits=None, symmetric=False, alt=None, ax=None):
+    """Draw a matrix as a heat map, with its numbers in the cells if asked.
+
+    Args:
+        matrix: shape (rows, columns).
+        x_label, y_label: what columns and rows are.
+        digits: decimals of the numbers in the cells; None writes none.
+        symmetric: centre the colours at zero, blue below and red above, for values of both signs.
+        alt, ax: as in `plot_lines`.
+
+    Returns:
+        As `plot_lines`.
+
+    Raises:
+        ValueError: if it is no matrix, or the sentence is missing.
+
+    >>> plot_matrix([[1.0, 0.0]], x_label="to", y_label="from", digits=1, alt="A row: one, zero.")
+    A row: one, zero.
+    """
+    matrix = np.asarray(matrix)
+    if matrix.ndim != 2:
+        raise ValueError(f"found shape {matrix.shape}, expected (rows, columns); reshape it first.")
+    figure, axes = _axes_for(ax, alt)
+    limit = float(np.abs(matrix).max()) or 1.0
+    colours = {"cmap": "RdBu_r", "vmin": -limit, "vmax": limit} if symmetric else {"cmap": "Blues"}
+    image = axes.imshow(matrix, aspect="auto", **colours)
+    axes.grid(False)
+    axes.set(xlabel=x_label, ylabel=y_label, xticks=range(matrix.shape[1]), yticks=range(matrix.shape[0]))
+    if digits is None:
+        axes.figure.colorbar(image, ax=axes)
+    else:
+        for (row, column), value in np.ndenumerate(matrix):
+            red, green, blue, _ = image.cmap(image.norm(value))
+            dark = 0.299 * red + 0.587 * green + 0.114 * blue < 0.5
+            axes.text(column, row, f"{value:.{digits}f}", ha="center", va="center", color="white" if dark else "black")
+    return _finish(figure, axes, alt)
+
+
+def show_images(images, *, captions=None, columns=10, alt):
+    """Show pictures in a grid, darkest where the value is largest, all on one scale.
+
+    Args:
+        images: shape (n, height, width).
+        captions: n short texts to stand above the pictures.
+        columns: pictures in a row.
+        alt: the sentence that describes the figure.
+
+    Raises:
+        ValueError: if the shape, or the number of captions, does not fit, or the sentence is missing.
+
+    >>> show_images(np.eye(8)[None], captions=["one"], alt="A dark diagonal.")
+    A dark diagonal.
+    """
+    images = np.asarray(images)
+    if images.ndim != 3 or not len(images):
+        raise ValueError(f"found shape {images.shape}, expected (n, height, width); one picture is images[None].")
+    if captions is not None and len(captions) != len(images):
+        raise ValueError(f"{len(captions)} captions for {len(images)} pictures; give one each.")
+    _require_alt(alt)
+    rows = -(-len(images) // columns)
+    figure, axes = new_figure(rows, columns, height=(1.05 if captions is not None else 0.85) * rows, squeeze=False)
+    for place in axes.flat:
+        place.set_axis_off()
+    for number, (place, image) in enumerate(zip(axes.flat, images)):
+        place.imshow(image, vmin=images.min(), vmax=images.max())
+        if captions is not None:
+            place.set_title(str(captions[number]), fontsize=11)
+    show_figure(figure, alt=alt)
+
+
+def _axes_for(ax, alt):
+    if ax is not None:
+        return None, ax
+    _require_alt(alt)
+    return new_figure()
+
+
+def _finish(figure, axes, alt):
+    if figure is None:
+        return axes
+    show_figure(figure, alt=alt)
+
+
+def _require_alt(alt):
+    if not (isinstance(alt, str) and alt.strip()):
+        raise ValueError("alt is missing; give the sentence that tells a reader who cannot see it what is to be seen.")

@@ -1,0 +1,247 @@
+#!/usr/bin/env python3
+"""The one command of this book: builds its environment on first use, then does what you ask.
+
+usage: python3 run.py [--cpu | --gpu] COMMAND [ARGUMENTS]
+
+Needs nothing but Python. The environment is the folder .venv beside this file, made from requirements.lock
+(every package pinned and checked by hash). It is built again by itself when the lock has changed, when a set-up
+was interrupted, or when you ask for the other build of TensorFlow:
+
+  --cpu   the CPU build of TensorFlow, without a question
+  --gpu   the build for an NVIDIA GPU (Linux, x86_64)
+"""
+import ast
+import contextlib
+import hashlib
+import importlib.util
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+STAMP = VENV / "bigmodel.json"  # says which environment this is; written last, so its absence means "unfinished"
+CLAIM = VENV / "bigmodel-made-this.txt"  # written first, so that we never delete somebody else's .venv
+OLDEST, NEWEST = (3, 11), (3, 13)  # the Pythons for which TensorFlow publishes wheels
+LOCKS = {"cpu": "requirements.lock", "gpu": "requirements-gpu.lock"}
+DOWNLOAD = {"cpu": "0.5 GB", "gpu": "3.7 GB"}  # what a first set-up fetches, with everything else in it
+NEEDED_DISK = {"cpu": 4e9, "gpu": 14e9}  # bytes: the environment, the downloads beside it, and room to unpack
+
+
+def main(arguments):
+    flags = {"--cpu", "--gpu"} & set(arguments)
+    arguments = [a for a in arguments if a not in flags]
+    commands = {path.stem: path for path in sorted((ROOT / "tools").glob("[!_]*.py"))}
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        return print(help_text(commands))
+    if arguments[0] not in commands:
+        stop("there is no command '%s'; there are: %s." % (arguments[0], ", ".join(commands)))
+    if len(flags) == 2:
+        stop("--cpu and --gpu exclude each other; give one of them.")
+    python = environment(flags.pop()[2:] if flags else None)
+    sys.stdout.flush()
+    command = [str(python), str(commands[arguments[0]])] + arguments[1:]
+    if os.name != "nt":
+        os.execv(command[0], command)
+    try:
+        sys.exit(subprocess.call(command))
+    except KeyboardInterrupt:  # the command has seen it too, and said what there was to say
+        sys.exit(130)
+
+
+def help_text(commands):
+    """The usage above, then a line for each command: the first line of its docstring."""
+    lines = [__doc__.strip(), "", "commands:"]
+    for name, path in commands.items():
+        doc = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+        lines.append("  %-9s %s" % (name, doc.splitlines()[0]))
+    return "\n".join(lines)
+
+
+def stop(sentence):
+    sys.exit("run.py: " + sentence)
+
+
+# --- the environment ---------------------------------------------------------------------------------------------
+
+
+def environment(asked):
+    """The interpreter of a finished environment, built first where there is none that fits."""
+    stamp = read_stamp()
+    build = asked or stamp.get("build") or choose_build()
+    if stamp != expected_stamp(build):
+        check_machine(build)
+        with one_at_a_time():
+            if read_stamp() != expected_stamp(build):  # unless the one before us has just built it
+                set_up(build)
+    return venv_python()
+
+
+def venv_python():
+    return VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+
+def read_stamp():
+    try:
+        stamp = json.loads(STAMP.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return stamp if isinstance(stamp, dict) and venv_python().exists() else {}
+
+
+def expected_stamp(build):
+    """What a finished environment says of itself. A moved folder, another Python or lock: it no longer fits."""
+    lock = hashlib.sha256((ROOT / LOCKS[build]).read_bytes()).hexdigest()
+    return {"build": build, "lock": lock, "python": list(sys.version_info[:2]), "folder": str(VENV)}
+
+
+def choose_build():
+    """CPU, unless there is an NVIDIA GPU and the reader says yes."""
+    if not (sys.platform == "linux" and platform.machine() == "x86_64" and nvidia_gpus()):
+        return "cpu"
+    print("Found: %s." % "; ".join(nvidia_gpus()))
+    if not sys.stdin.isatty():
+        print("Setting up for the CPU; 'python3 run.py --gpu COMMAND' sets up for the GPU (%s)." % DOWNLOAD["gpu"])
+        return "cpu"
+    question = "Set up for the GPU (download %s) instead of the CPU (%s)? All chapters run on the CPU. [y/N] "
+    return "gpu" if input(question % (DOWNLOAD["gpu"], DOWNLOAD["cpu"])).strip().lower() in ("y", "yes") else "cpu"
+
+
+def nvidia_gpus():
+    """Names of the NVIDIA GPUs that the driver shows, or none."""
+    try:
+        listed = subprocess.run(["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"],
+                                stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=20)
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    names = listed.stdout.decode("utf-8", "replace").split("\n") if listed.returncode == 0 else []
+    return [name.strip() for name in names if name.strip()]
+
+
+def check_machine(build):
+    """Stop with a sentence where set-up cannot succeed."""
+    system, machine, version = platform.system(), platform.machine().lower(), sys.version_info[:2]
+    wanted = "Python %d.%d to %d.%d" % (OLDEST + NEWEST)
+    if not OLDEST <= version <= NEWEST:
+        stop("this is Python %d.%d, and TensorFlow has wheels for %s only; install one of these and run this file "
+             "with it." % (version + (wanted,)))
+    if sys.maxsize < 2**32:
+        stop("this is a 32-bit Python, for which TensorFlow has no wheel; install a 64-bit %s." % wanted)
+    if system == "Darwin" and machine == "x86_64":
+        stop("TensorFlow has had no wheel for Intel Macs since version 2.16 (on an Apple-silicon Mac, this Python is an "
+             "Intel build: use an arm64 one); use another machine, or Binder.")
+    if system == "Windows" and machine in ("arm64", "aarch64"):
+        stop("TensorFlow has no wheel for Windows on Arm; use Linux inside WSL, another machine, or Binder.")
+    if build == "gpu" and not (system == "Linux" and machine == "x86_64"):
+        stop("TensorFlow's GPU build exists for Linux on x86_64 only (on Windows: inside WSL); leave out --gpu.")
+    if any(importlib.util.find_spec(name) is None for name in ("venv", "ensurepip")):
+        stop("this Python lacks the module that makes environments; on Debian and Ubuntu: "
+             "sudo apt install python%d.%d-venv" % version)
+    free = shutil.disk_usage(str(ROOT)).free
+    if free < NEEDED_DISK[build]:
+        stop("too little room on the disk of %s: %.1f GB free, %.0f GB needed; make room and run this again."
+             % (ROOT, free / 1e9, NEEDED_DISK[build] / 1e9))
+
+
+@contextlib.contextmanager
+def one_at_a_time():
+    """Hold the set-up for this process; a second one waits. The system lets go by itself if we are killed."""
+    try:
+        file = open(str(ROOT / ".setup-lock"), "w")
+    except OSError as error:
+        stop("cannot write into %s (%s); put the book where you may write, and run this again."
+             % (ROOT, error.strerror))
+    with file:
+        if os.name == "nt":
+            import msvcrt
+            with contextlib.suppress(OSError):
+                msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)  # waits ten seconds
+        else:
+            import fcntl
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                print("Another set-up is at work here; waiting for it ...", flush=True)
+                fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def set_up(build):
+    """Build the environment from nothing. Half an environment is never mended, always rebuilt."""
+    if VENV.exists() and not CLAIM.exists():
+        stop("the folder %s is there, but this book did not make it; move it away and run this again." % VENV)
+    print("Setting up the book in %s: once, about %s to download, some minutes." % (VENV, DOWNLOAD[build]), flush=True)
+    try:
+        if VENV.exists():
+            STAMP.unlink() if STAMP.exists() else None  # from here on it is unfinished, whatever happens
+            shutil.rmtree(str(VENV))
+        VENV.mkdir()
+        CLAIM.write_text("run.py makes this folder, and deletes it when it has to be built again.\n")
+        print("1/3  an empty environment", flush=True)
+        run([sys.executable, "-m", "venv", str(VENV)])
+        print("2/3  the packages of %s (after the downloads it works for about a minute in silence)"
+              % LOCKS[build], flush=True)
+        pip = [str(venv_python()), "-m", "pip", "--disable-pip-version-check", "--no-input", "install"]
+        run(pip + ["--require-hashes", "--only-binary", ":all:", "-r", str(ROOT / LOCKS[build])])
+        print("3/3  the book's own helpers", flush=True)
+        run(pip + ["--quiet", "--no-deps", "--no-build-isolation", "--no-index", "-e", str(ROOT)])
+        temporary = STAMP.with_suffix(".part")
+        temporary.write_text(json.dumps(expected_stamp(build)), encoding="utf-8")
+        os.replace(str(temporary), str(STAMP))
+        print("Set-up finished.", flush=True)
+    except OSError as error:
+        stop(explain(str(error)))
+    except KeyboardInterrupt:
+        stop("set-up interrupted; the next call starts it afresh (what was downloaded is kept by pip).")
+
+
+def run(command):
+    """Run one step of the set-up; its progress is seen, its complaints become one sentence."""
+    environ = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, env=environ,
+                               universal_newlines=True, errors="replace")
+    complaints = process.stderr.read()
+    if process.wait() != 0:
+        stop(explain(complaints))
+
+
+def explain(complaints):
+    """One sentence for what went wrong, from what pip, venv or the system said."""
+    again = "then run the same command again"
+    known = [
+        (("no space left", "errno 28", "not enough space", "winerror 112", "disk quota"),
+         "the disk is full (4 GB are needed, for a GPU 14 GB); make room, " + again + "."),
+        (("do not match the hashes", "hash mismatch"),
+         "a downloaded file is not the one that the lock names, so nothing of it was used; if a proxy or mirror stands "
+         "between you and the package index, ask its owner, " + again + "."),
+        (("newconnectionerror", "name resolution", "getaddrinfo", "network is unreachable", "connection refused",
+          "connecttimeout", "readtimeout", "max retries exceeded", "connection broken", "proxyerror", "timed out",
+          "connection reset", "incompleteread"),
+         "no network, or the package index cannot be reached; connect (or set pip's proxy), " + again
+         + " (what was downloaded is kept)."),
+        (("winerror 206", "long path", "filename or extension is too long"),
+         "Windows' limit on the length of paths stands in the way; allow long paths (LongPathsEnabled), or put the "
+         "book into a short folder such as C:\\book, " + again + "."),
+        (("permission denied", "access is denied", "errno 13", "read-only file system"),
+         "a file or folder of %s may not be written; put the book where you may write, %s." % (ROOT, again)),
+        (("no matching distribution",),
+         "the package index does not offer a wheel of the lock for this machine; the last complaint was: "
+         + last_line(complaints)),
+    ]
+    for signs, sentence in known:
+        if any(sign in complaints.lower() for sign in signs):
+            return sentence
+    return "set-up failed, %s; the last complaint was: %s" % (again, last_line(complaints))
+
+
+def last_line(text):
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1] if lines else "(none)"
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

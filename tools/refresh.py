@@ -1,0 +1,64 @@
+"""execute chapters and store their outputs: refresh [CHAPTER ...]
+
+usage: python3 run.py refresh [CHAPTER ...]      all chapters, or those whose names begin so (01, 04_conv)
+
+The notebook is stored in one normal form: refreshing twice on one machine changes no byte. A cell that raises, warns or
+writes to the error stream stops the refresh, and the file stays as it was.
+"""
+import os
+import sys
+from pathlib import Path
+
+import nbformat
+from _chapters import chosen
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+# The language's version is left out: the file must not change with the Python that refreshed it.
+METADATA = {
+    "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
+    "language_info": {"file_extension": ".py", "mimetype": "text/x-python", "name": "python"},
+}
+
+
+def main(arguments):
+    for path in chosen(arguments):
+        print(f"{path.name} ... ", end="", flush=True)
+        print("unchanged" if refresh(path) else "stored")
+
+
+def refresh(path):
+    """Execute one notebook in its folder and store it; return whether the file is as it was."""
+    before = path.read_text(encoding="utf-8")
+    notebook = nbformat.reads(before, as_version=4)
+    client = NotebookClient(notebook, timeout=600, kernel_name="python3", record_timing=False,
+                            extra_arguments=["--log-level=ERROR"],
+                            resources={"metadata": {"path": str(path.parent)}})
+    try:
+        client.execute()
+    except CellExecutionError as error:
+        sys.exit(f"\n{path.name}: a cell stopped; the file is as it was.\n{error}")
+    after = normal_form(notebook)
+    temporary = path.with_suffix(".part")
+    temporary.write_text(after, encoding="utf-8", newline="\n")
+    os.replace(temporary, path)
+    return before == after
+
+
+def normal_form(notebook):
+    """The text of a notebook with nothing in it that changes from run to run."""
+    notebook.metadata = nbformat.from_dict(METADATA)
+    for number, cell in enumerate(notebook.cells):
+        for kept_by_editors in ("collapsed", "execution", "editable", "scrolled", "trusted"):
+            cell.metadata.pop(kept_by_editors, None)
+        for output in cell.get("outputs", []):
+            if output.get("name") == "stderr":
+                sys.exit(f"\ncell {number} writes to the error stream; the file is as it was.\n{output.text}")
+            output.get("data", {}).pop(WIDGET_VIEW, None)
+    nbformat.validate(notebook)
+    return nbformat.writes(notebook) + "\n"
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
