@@ -7,7 +7,6 @@ writes to the error stream stops the refresh, and the file stays as it was.
 """
 import os
 import sys
-from pathlib import Path
 
 import nbformat
 from _chapters import chosen
