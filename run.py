@@ -39,7 +39,7 @@ def main(arguments):
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         return print(help_text(commands))
     if arguments[0] not in commands:
-        stop("there is no command '%s'; there are: %s." % (arguments[0], ", ".join(commands)))
+        stop(f"there is no command '{arguments[0]}'; there are: {', '.join(commands)}.")
     if len(flags) == 2:
         stop("--cpu and --gpu exclude each other; give one of them.")
     python = environment(flags.pop()[2:] if flags else None)
@@ -58,7 +58,7 @@ def help_text(commands):
     lines = [__doc__.strip(), "", "commands:"]
     for name, path in commands.items():
         doc = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
-        lines.append("  %-9s %s" % (name, doc.splitlines()[0]))
+        lines.append(f"  {name:9} {doc.splitlines()[0]}")
     return "\n".join(lines)
 
 
@@ -103,12 +103,13 @@ def choose_build():
     """CPU, unless there is an NVIDIA GPU and the reader says yes."""
     if not (sys.platform == "linux" and platform.machine() == "x86_64" and nvidia_gpus()):
         return "cpu"
-    print("Found: %s." % "; ".join(nvidia_gpus()))
+    gpu, cpu = DOWNLOAD["gpu"], DOWNLOAD["cpu"]
+    print(f"Found: {'; '.join(nvidia_gpus())}.")
     if not sys.stdin.isatty():
-        print("Setting up for the CPU; 'python3 run.py --gpu COMMAND' sets up for the GPU (%s)." % DOWNLOAD["gpu"])
+        print(f"Setting up for the CPU; 'python3 run.py --gpu COMMAND' sets up for the GPU (download {gpu}).")
         return "cpu"
-    question = "Set up for the GPU (download %s) instead of the CPU (%s)? All chapters run on the CPU. [y/N] "
-    return "gpu" if input(question % (DOWNLOAD["gpu"], DOWNLOAD["cpu"])).strip().lower() in ("y", "yes") else "cpu"
+    question = f"Set up for the GPU (download {gpu}) instead of the CPU ({cpu})? All chapters run on the CPU. [y/N] "
+    return "gpu" if input(question).strip().lower() in ("y", "yes") else "cpu"
 
 
 def nvidia_gpus():
@@ -125,26 +126,26 @@ def nvidia_gpus():
 def check_machine(build):
     """Stop with a sentence where set-up cannot succeed."""
     system, machine, version = platform.system(), platform.machine().lower(), sys.version_info[:2]
-    wanted = "Python %d.%d to %d.%d" % (OLDEST + NEWEST)
+    this, wanted = "{}.{}".format(*version), "Python {}.{} to {}.{}".format(*OLDEST, *NEWEST)
     if not OLDEST <= version <= NEWEST:
-        stop("this is Python %d.%d, and TensorFlow has wheels for %s only; install one of these and run this file "
-             "with it." % (version + (wanted,)))
+        stop(f"this is Python {this}, and TensorFlow has wheels for {wanted} only; install one of these and run this "
+             "file with it.")
     if sys.maxsize < 2**32:
-        stop("this is a 32-bit Python, for which TensorFlow has no wheel; install a 64-bit %s." % wanted)
+        stop(f"this is a 32-bit Python, for which TensorFlow has no wheel; install a 64-bit {wanted}.")
     if system == "Darwin" and machine == "x86_64":
-        stop("TensorFlow has had no wheel for Intel Macs since version 2.16 (on an Apple-silicon Mac, this Python is an "
-             "Intel build: use an arm64 one); use another machine, or Binder.")
+        stop("TensorFlow has had no wheel for Intel Macs since version 2.16 (if this Mac has Apple silicon, its Python "
+             "is an Intel build: use an arm64 one); use another machine, or Binder.")
     if system == "Windows" and machine in ("arm64", "aarch64"):
         stop("TensorFlow has no wheel for Windows on Arm; use Linux inside WSL, another machine, or Binder.")
     if build == "gpu" and not (system == "Linux" and machine == "x86_64"):
         stop("TensorFlow's GPU build exists for Linux on x86_64 only (on Windows: inside WSL); leave out --gpu.")
     if any(importlib.util.find_spec(name) is None for name in ("venv", "ensurepip")):
         stop("this Python lacks the module that makes environments; on Debian and Ubuntu: "
-             "sudo apt install python%d.%d-venv" % version)
+             f"sudo apt install python{this}-venv")
     free = shutil.disk_usage(str(ROOT)).free
     if free < NEEDED_DISK[build]:
-        stop("too little room on the disk of %s: %.1f GB free, %.0f GB needed; make room and run this again."
-             % (ROOT, free / 1e9, NEEDED_DISK[build] / 1e9))
+        stop(f"too little room on the disk of {ROOT}: {free / 1e9:.1f} GB free, {NEEDED_DISK[build] / 1e9:.0f} GB "
+             "needed; make room and run this again.")
 
 
 @contextlib.contextmanager
@@ -153,8 +154,7 @@ def one_at_a_time():
     try:
         file = open(str(ROOT / ".setup-lock"), "w")
     except OSError as error:
-        stop("cannot write into %s (%s); put the book where you may write, and run this again."
-             % (ROOT, error.strerror))
+        stop(f"cannot write into {ROOT} ({error.strerror}); put the book where you may write, and run this again.")
     with file:
         if os.name == "nt":
             import msvcrt
@@ -173,8 +173,8 @@ def one_at_a_time():
 def set_up(build):
     """Build the environment from nothing. Half an environment is never mended, always rebuilt."""
     if VENV.exists() and not CLAIM.exists():
-        stop("the folder %s is there, but this book did not make it; move it away and run this again." % VENV)
-    print("Setting up the book in %s: once, about %s to download, some minutes." % (VENV, DOWNLOAD[build]), flush=True)
+        stop(f"the folder {VENV} is there, but this book did not make it; move it away and run this again.")
+    print(f"Setting up the book in {VENV}: once, about {DOWNLOAD[build]} to download, some minutes.", flush=True)
     try:
         if VENV.exists():
             STAMP.unlink() if STAMP.exists() else None  # from here on it is unfinished, whatever happens
@@ -183,8 +183,7 @@ def set_up(build):
         CLAIM.write_text("run.py makes this folder, and deletes it when it has to be built again.\n")
         print("1/3  an empty environment", flush=True)
         run([sys.executable, "-m", "venv", str(VENV)])
-        print("2/3  the packages of %s (after the downloads it works for about a minute in silence)"
-              % LOCKS[build], flush=True)
+        print(f"2/3  the packages of {LOCKS[build]} (after the downloads a minute passes in silence)", flush=True)
         pip = [str(venv_python()), "-m", "pip", "--disable-pip-version-check", "--no-input", "install"]
         run(pip + ["--require-hashes", "--only-binary", ":all:", "-r", str(ROOT / LOCKS[build])])
         print("3/3  the book's own helpers", flush=True)
@@ -227,7 +226,7 @@ def explain(complaints):
          "Windows' limit on the length of paths stands in the way; allow long paths (LongPathsEnabled), or put the "
          "book into a short folder such as C:\\book, " + again + "."),
         (("permission denied", "access is denied", "errno 13", "read-only file system"),
-         "a file or folder of %s may not be written; put the book where you may write, %s." % (ROOT, again)),
+         f"a file or folder of {ROOT} may not be written; put the book where you may write, {again}."),
         (("no matching distribution",),
          "the package index does not offer a wheel of the lock for this machine; the last complaint was: "
          + last_line(complaints)),
@@ -235,7 +234,7 @@ def explain(complaints):
     for signs, sentence in known:
         if any(sign in complaints.lower() for sign in signs):
             return sentence
-    return "set-up failed, %s; the last complaint was: %s" % (again, last_line(complaints))
+    return f"set-up failed; the last complaint was: {last_line(complaints)}"
 
 
 def last_line(text):

@@ -17,7 +17,7 @@ def check(attempt, cases, *, within=1e-6):
 
     >>> cases = [("the square of 3", lambda f: f(3), 9), ("the square of -2", lambda f: f(-2), 4)]
     >>> check(lambda x: ..., cases)
-    not done yet: complete the cell above, run it, then run this one
+    not done yet (or a return is missing): complete the cell above, run it, then run this one
     >>> check(lambda x: x * abs(x), cases)
     not yet: for the square of -2, found -4, expected 4
     >>> check(lambda x: x / 0, cases)
@@ -35,7 +35,7 @@ def check(attempt, cases, *, within=1e-6):
             print(f"not yet: for {description}, it stopped with {type(error).__name__}: {error}")
             return
         if undone:
-            print("not done yet: complete the cell above, run it, then run this one")
+            print("not done yet (or a return is missing): complete the cell above, run it, then run this one")
             return
         if not equal:
             print(f"not yet: for {description}, found {_show(found)}, expected {_show(expected)}")
@@ -74,4 +74,5 @@ def _show(value):
     if isinstance(value, (float, np.floating)):
         return f"{value:.6g}"
     text = np.array2string(value, precision=4, threshold=20) if isinstance(value, np.ndarray) else str(value)
+    text = " ".join(text.split())  # one line, whatever it is
     return text if len(text) <= 200 else text[:200] + " ..."

@@ -133,7 +133,8 @@ def progress(items, label):
     bar = display(HTML(""), display_id=True)
     try:
         for number, item in enumerate(items):
-            bar.update(HTML(f'{label} <progress value="{number}" max="{len(items)}"></progress> {number} of {len(items)}'))
+            text = f'{label} <progress value="{number}" max="{len(items)}"></progress> {number} of {len(items)}'
+            bar.update(HTML(text))
             yield item
     finally:
         bar.update(HTML(""))

@@ -2,8 +2,8 @@
 
 usage: python3 run.py lab [CHAPTER] [--source] [JUPYTERLAB_OPTIONS ...]
 
-Opens your own copies of the chapters, in the folder work/: write in them as you like, updating the book never touches them.
-With --source, authors open the chapters themselves. What else is given goes to JupyterLab (--no-browser, --allow-root ...).
+Opens your own copies of the chapters, in the folder work/: write in them as you like, updating the book never touches
+them. With --source, authors open the chapters themselves. All other options go to JupyterLab (--no-browser, ...).
 """
 import os
 import subprocess

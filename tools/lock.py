@@ -17,9 +17,9 @@ def main(arguments):
         sys.exit("usage: python3 run.py lock [--upgrade]")
     for extra, name, more in (("cpu", "requirements.lock", arguments),
                               ("gpu", "requirements-gpu.lock", [*arguments, "--constraints", "requirements.lock"])):
-        command = ["uv", "pip", "compile", "pyproject.toml", "--extra", extra, "--universal", "--python-version", "3.11",
+        uv = os.path.join(os.path.dirname(sys.executable), "uv")
+        command = [uv, "pip", "compile", "pyproject.toml", "--extra", extra, "--universal", "--python-version", "3.11",
                    "--generate-hashes", "--no-header", "--no-emit-index-url", "--quiet", "--output-file", name]
-        command[0] = os.path.join(os.path.dirname(sys.executable), "uv")
         environ = dict(os.environ, UV_PYTHON_DOWNLOADS="never")
         if subprocess.call([*command, *more], cwd=ROOT, env=environ):
             sys.exit(f"{name} could not be made; nothing was changed in it.")

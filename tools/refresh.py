@@ -3,8 +3,10 @@
 usage: python3 run.py refresh [CHAPTER ...]      all chapters, or those whose names begin so (01, 04_conv)
 
 The notebook is stored in one normal form: refreshing twice on one machine changes no byte. A cell that raises, warns or
-writes to the error stream stops the refresh, and the file stays as it was.
+writes to the error stream stops the refresh, and the file stays as it was. The picture of the cell that is tagged
+`cover` goes to notebooks/pictures/, for the README.
 """
+import base64
 import os
 import sys
 
@@ -42,6 +44,11 @@ def refresh(path):
     temporary = path.with_suffix(".part")
     temporary.write_text(after, encoding="utf-8", newline="\n")
     os.replace(temporary, path)
+    for cell in notebook.cells:
+        if "cover" in cell.metadata.get("tags", []):
+            cover = path.parent / "pictures" / f"{path.stem}.png"
+            cover.parent.mkdir(exist_ok=True)
+            cover.write_bytes(base64.b64decode(cell.outputs[0].data["image/png"]))
     return before == after
 
 

@@ -1,0 +1,172 @@
+"""The book as a whole: every chapter has the form that readers, lecturers and tests rely on."""
+
+import ast
+import base64
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+CHAPTERS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+
+
+@pytest.fixture(params=CHAPTERS, ids=lambda path: path.stem)
+def chapter(request):
+    notebook = nbformat.read(request.param, as_version=4)
+    notebook.path = request.param
+    return notebook
+
+
+def code(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def prose(notebook):
+    return [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
+
+
+def headings(notebook):
+    text = re.sub(r"```.*?```", "", "\n".join(prose(notebook)), flags=re.DOTALL)
+    return re.findall(r"^(#+) (.+)$", text, flags=re.MULTILINE)
+
+
+def test_a_chapter_is_a_numbered_file_with_one_question_as_its_title(chapter):
+    assert re.fullmatch(r"\d\d_[a-z_]+\.ipynb", chapter.path.name)
+    titles = [text for marks, text in headings(chapter) if marks == "#"]
+    assert len(titles) == 1 and titles[0].endswith("?")
+    assert prose(chapter)[0].startswith("# ")
+    for promise in ("you will be able to", "You need", "Running time"):
+        assert promise in prose(chapter)[0]
+
+
+def test_a_chapter_has_every_part(chapter):
+    names = " | ".join(text for _, text in headings(chapter))
+    for part in ("Settings", "By hand", "Common mistakes", "Turn the knob", "Exercises", "What we have shown", "Sources"):
+        assert part in names
+    assert "bh.explore(" in "".join(cell.source for cell in code(chapter))
+    sources = prose(chapter)[-1].split("## Sources")[1]
+    assert 3 <= sources.count("\n- ") <= 6
+
+
+def test_the_settings_can_be_turned_from_outside_and_each_says_why(chapter):
+    (settings,) = [cell for cell in code(chapter) if "parameters" in cell.metadata.get("tags", [])]
+    assert settings.source.startswith("seed = 0")
+    assert all(re.match(r"\w+ = .+  # \S", line) for line in settings.source.splitlines())
+    (setup,) = [cell for cell in code(chapter) if "bh.setup(" in cell.source]
+    assert chapter.cells.index(setup) > chapter.cells.index(settings)
+
+
+def test_cells_are_short_and_narrow_and_explained(chapter):
+    lengths = sorted(len(cell.source.splitlines()) for cell in code(chapter))
+    assert lengths[len(lengths) // 2] <= 9 and lengths[int(0.9 * len(lengths))] <= 20 and lengths[-1] <= 34
+    assert all(len(line) <= 100 for cell in code(chapter) for line in cell.source.splitlines())
+    kinds = "".join(cell.cell_type[0] for cell in chapter.cells)
+    assert "cccc" not in kinds, "four code cells in a row"
+    assert all(cell.source.strip() for cell in chapter.cells)
+
+
+def test_every_cell_has_its_place_in_the_slides(chapter):
+    kinds = {"slide", "subslide", "fragment", "skip", "notes", "-"}
+    assert all(cell.metadata.get("slideshow", {}).get("slide_type") in kinds for cell in chapter.cells)
+
+
+def test_every_picture_has_a_sentence_and_no_output_knows_this_machine(chapter):
+    local = re.compile(r"/(root|home|Users|tmp|usr)/|[A-Z]:\\|0x[0-9a-f]{6,}|\d+(\.\d+)?\s?ms\b|127\.0\.0\.1")
+    for cell in code(chapter):
+        for output in cell.outputs:
+            data = output.get("data", {})
+            if "image/png" in data:
+                assert len(data["text/plain"].split()) > 4 and data["text/plain"].endswith(".")
+                assert output.metadata["image/png"]["alt"] == data["text/plain"]
+            assert not local.search(output.get("text", "") + data.get("text/plain", ""))
+
+
+def test_prose_quotes_no_stray_measurement(chapter):
+    """A number that is only measured, never bounded or exact, may not stand in the prose."""
+    outputs = "\n".join(output.get("text", "") for cell in code(chapter) for output in cell.outputs)
+    for digits in re.findall(r"measured (-?\d+\.\d{3,}|-?\d\.\d+e[-+]\d+)", outputs):
+        bounds = re.findall(r"(?:at least|at most|equals) (\S+)", outputs)
+        assert digits in bounds or not any(digits in text for text in prose(chapter))
+
+
+def test_exercises_have_task_stub_check_hint_and_a_folded_executed_solution(chapter):
+    text = [(cell.cell_type[0], cell.source, cell) for cell in chapter.cells]
+    begin = next(i for i, (_, source, _) in enumerate(text) if "## Exercises" in source)
+    end = next(i for i, (_, source, _) in enumerate(text) if source.startswith("## What we have shown"))
+    tasks = [i for i in range(begin, end) if re.search(r"^### \d", text[i][1], flags=re.MULTILINE)]
+    assert 4 <= len(tasks) <= 6
+    for start, stop in zip(tasks, [*tasks[1:], end]):
+        part = text[start:stop]
+        kinds = "".join(kind for kind, _, _ in part)
+        assert re.fullmatch(r"mccmmmc+", kinds), f"{part[0][1][:40]}: {kinds}"
+        assert "bh.check(" in part[2][1] and "<details><summary>Hint" in part[3][1]
+        assert part[2][2].metadata.jupyter.source_hidden, "a check that is not folded shows the answer"
+        assert re.fullmatch(r"#### Solution to \d", part[4][1]) and part[4][2].metadata["jp-MarkdownHeadingCollapsed"] is True
+        said = [cell.outputs[0].text for _, _, cell in (part[2], part[-1])]
+        assert said[0].startswith("not ") and said[1].startswith("correct")
+
+
+def test_links_lead_somewhere(chapter):
+    for target in LINK.findall("\n".join(prose(chapter))):
+        if not target.startswith(("http", "#")):
+            assert (chapter.path.parent / target.split("#")[0]).exists(), target
+        if target.startswith("http"):
+            assert target.startswith("https://doi.org/") or target.startswith("https://creativecommons.org/")
+
+
+def test_a_chapter_is_small_and_stored_in_the_normal_form(chapter):
+    raw = chapter.path.read_text(encoding="utf-8")
+    assert len(raw.encode()) < 500_000
+    stored = json.loads(raw)
+    assert set(stored["metadata"]) == {"kernelspec", "language_info"}
+    assert stored["metadata"]["language_info"].get("version") is None
+    assert [cell["execution_count"] for cell in stored["cells"] if cell["cell_type"] == "code"] == list(
+        range(1, len(code(chapter)) + 1))  # fmt: skip
+
+
+def test_readme_names_every_chapter_with_its_time_and_every_command():
+    assert len(README.splitlines()) < 150
+    for path in CHAPTERS:
+        assert re.search(rf"\[{path.stem}\]\(notebooks/{path.name}\).*\d+ s", README), path.name
+    for tool in (ROOT / "tools").glob("[!_]*.py"):
+        assert f"run.py {tool.stem}" in README, tool.stem
+    for target in LINK.findall(README):
+        if not target.startswith(("http", "#")):
+            assert (ROOT / target).exists(), target
+
+
+def test_the_picture_beside_it_is_the_chapters_own(chapter):
+    (cover,) = [cell for cell in code(chapter) if "cover" in cell.metadata.get("tags", [])]
+    stored = (chapter.path.parent / "pictures" / f"{chapter.path.stem}.png").read_bytes()
+    assert stored == base64.b64decode(cover.outputs[0].data["image/png"])
+
+
+def test_every_tool_says_in_one_line_what_it_does():
+    for tool in (ROOT / "tools").glob("[!_]*.py"):
+        first = ast.get_docstring(ast.parse(tool.read_text(encoding="utf-8"))).splitlines()[0]
+        assert f": {tool.stem}" in first and len(first) < 100
+
+
+def test_the_helper_package_stays_small_and_documented():
+    lines = 0
+    for path in (ROOT / "bigmodel_helpers").glob("*.py"):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        lines += len(path.read_text(encoding="utf-8").splitlines())
+        for node in tree.body:
+            if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and not node.name.startswith("_"):
+                doc = ast.get_docstring(node) or ""
+                assert doc.splitlines()[0].endswith("."), f"{path.name}: {node.name}"
+    assert lines <= 800
+
+
+def test_code_and_notebooks_pass_ruff():
+    ruff = Path(sys.executable).with_name("ruff.exe" if sys.platform == "win32" else "ruff")
+    done = subprocess.run([ruff, "check", "--no-cache", "."], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout

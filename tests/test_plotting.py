@@ -1,0 +1,122 @@
+"""Figures: what readers must get from each of them, and what is refused."""
+
+import base64
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import bigmodel_helpers as bh
+from bigmodel_helpers.explore import explore, still
+from bigmodel_helpers.plotting import _LINE_LOOKS, COLOURS
+
+ALT = "A sentence."
+LABELS = {"x_label": "x (m)", "y_label": "y (s)"}
+FIGURES = {
+    "plot_lines": lambda **k: bh.plot_lines([1, 2], {"a": [1, 2]}, **LABELS, **k),
+    "plot_points": lambda **k: bh.plot_points([1, 2], [3, 4], groups=["a", "b"], **LABELS, **k),
+    "plot_matrix": lambda **k: bh.plot_matrix(np.eye(3), digits=1, **LABELS, **k),
+}
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """What is displayed, as (data, metadata)."""
+    import IPython.display
+
+    bundles = []
+    monkeypatch.setattr(IPython.display, "display", lambda thing: bundles.append(thing._repr_mimebundle_()))
+    return bundles
+
+
+@pytest.mark.parametrize("draw", [*FIGURES.values(), lambda alt: bh.show_images(np.eye(8)[None], alt=alt)])
+def test_every_figure_shows_a_picture_with_its_sentence(draw, shown):
+    draw(alt=ALT)
+    (data, metadata), = shown
+    picture = Image.open(io.BytesIO(data["image/png"]))
+    assert data["text/plain"] == metadata["image/png"]["alt"] == ALT
+    assert picture.size == (metadata["image/png"]["width"], metadata["image/png"]["height"])
+    assert picture.size[0] == 800 and len(data["image/png"]) < 60_000
+
+
+@pytest.mark.parametrize("draw", [*FIGURES.values(), lambda alt: bh.show_images(np.eye(8)[None], alt=alt)])
+@pytest.mark.parametrize("alt", [None, "", "  "])
+def test_a_figure_without_a_sentence_is_refused(draw, alt, shown):
+    with pytest.raises(ValueError, match="alt is missing"):
+        draw(alt=alt)
+    assert shown == []
+
+
+@pytest.mark.parametrize("draw", FIGURES.values())
+def test_given_axes_are_drawn_into_and_returned_and_nothing_is_shown(draw, shown):
+    _, axes = bh.new_figure()
+    assert draw(ax=axes) is axes and shown == []
+    assert (axes.get_xlabel(), axes.get_ylabel()) == (LABELS["x_label"], LABELS["y_label"])
+
+
+def test_the_same_figure_gives_the_same_bytes(shown):
+    FIGURES["plot_lines"](alt=ALT)
+    FIGURES["plot_lines"](alt=ALT)
+    assert shown[0][0]["image/png"] == shown[1][0]["image/png"]
+
+
+def test_names_at_line_ends_do_not_cover_each_other():
+    figure, axes = bh.new_figure()
+    bh.plot_lines([1, 2], {"a": [1, 2.0], "b": [1, 2.01], "c": [1, 2.02], "d": [0, 0]}, **LABELS, ax=axes)
+    figure.draw_without_rendering()
+    boxes = sorted((text.get_window_extent() for text in axes.texts), key=lambda box: box.y0)
+    assert all(below.y1 <= above.y0 + 1 for below, above in zip(boxes, boxes[1:]))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [(lambda: bh.plot_lines([1], dict.fromkeys("abcde", [1]), **LABELS, alt=ALT), "5 lines given"),
+     (lambda: bh.plot_lines([1, 2], {"a": [1]}, **LABELS, alt=ALT), "has shape"),
+     (lambda: bh.plot_points([1, 2], [1], **LABELS, alt=ALT), "make them equal"),
+     (lambda: bh.plot_points(range(5), range(5), groups=list("abcde"), **LABELS, alt=ALT), "5 groups given"),
+     (lambda: bh.plot_matrix([1, 2], **LABELS, alt=ALT), "expected .rows, columns"),
+     (lambda: bh.show_images(np.eye(8), alt=ALT), "expected .n, height, width"),
+     (lambda: bh.show_images(np.ones((2, 8, 8)), captions=["one"], alt=ALT), "1 captions for 2")],
+)  # fmt: skip
+def test_what_does_not_fit_is_refused_with_what_was_found(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_line_colours_differ_in_grey_too():
+    greys = [np.dot([0.299, 0.587, 0.114], [int(COLOURS[name][i : i + 2], 16) for i in (1, 3, 5)])
+             for name, _ in _LINE_LOOKS]  # fmt: skip
+    dashes = [dash for _, dash in _LINE_LOOKS]
+    assert len(set(dashes)) == len(dashes), "lines differ by their dashes where grey is not enough"
+    assert np.ptp(greys) > 100
+
+
+def draw_height(figure, *, height):
+    figure.subplots().plot([0, 1], [0, height])
+    return f"Height {height}."
+
+
+def test_an_explorer_shows_view_picture_and_sentence_and_follows_its_slider(shown):
+    from ipywidgets.widgets.widget import _instances
+
+    explore(draw_height, height=(2, 0, 5, 1))
+    (data, metadata), = shown
+    assert data["text/plain"] == metadata["image/png"]["alt"] == "Height 2."
+    slider, picture = _instances[data["application/vnd.jupyter.widget-view+json"]["model_id"]].children
+    before = picture.value
+    slider.value = 4
+    assert 'alt="Height 4."' in picture.value and picture.value != before
+    assert base64.b64decode(picture.value.split("base64,")[1].split('"')[0]).startswith(b"\x89PNG")
+
+
+def test_a_still_is_what_the_explorer_shows_first(shown):
+    still(draw_height, height=2)
+    explore(draw_height, height=(2, 0, 5, 1))
+    assert shown[0][0]["image/png"] == shown[1][0]["image/png"]
+
+
+@pytest.mark.parametrize("control", [(2, 3, 5, 1), (2, 0, 5, 0), (2, 0, 5), [], [1, 2], "text", None])
+def test_a_control_that_is_none_is_refused(control):
+    with pytest.raises(ValueError, match="the control 'height' is"):
+        explore(draw_height, height=control)
