@@ -154,16 +154,24 @@ def test_every_tool_says_in_one_line_what_it_does():
         assert f": {tool.stem}" in first and len(first) < 100
 
 
+def without_docstrings(tree):
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Module, ast.FunctionDef, ast.ClassDef)) and ast.get_docstring(node):
+            node.body[0].value.value = ""
+    return tree
+
+
 def test_the_helper_package_stays_small_and_documented():
-    lines = 0
+    code_lines = 0
     for path in (ROOT / "bigmodel_helpers").glob("*.py"):
         tree = ast.parse(path.read_text(encoding="utf-8"))
-        lines += len(path.read_text(encoding="utf-8").splitlines())
+        code_lines += len(ast.unparse(without_docstrings(tree)).splitlines())
+        tree = ast.parse(path.read_text(encoding="utf-8"))
         for node in tree.body:
             if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and not node.name.startswith("_"):
                 doc = ast.get_docstring(node) or ""
                 assert doc.splitlines()[0].endswith("."), f"{path.name}: {node.name}"
-    assert lines <= 800
+    assert code_lines <= 700
 
 
 def test_code_and_notebooks_pass_ruff():
