@@ -31,11 +31,6 @@ def test_the_split_falls_between_two_forms():
     assert 0 in matches, "and the first form of all begins in the same way"
 
 
-def test_an_unknown_name_is_answered_with_the_known_one():
-    with pytest.raises(ValueError, match="there is 'digits'"):
-        bh.load_data("digit")
-
-
 def test_a_damaged_file_is_named_and_a_way_to_mend_it_given(tmp_path, monkeypatch):
     damaged = bytearray((data.FOLDER / "digits.npz").read_bytes())
     damaged[1000] ^= 1
