@@ -125,7 +125,7 @@ def test_a_chapter_is_small_and_stored_in_the_normal_form(chapter):
     raw = chapter.path.read_text(encoding="utf-8")
     assert len(raw.encode()) < 500_000
     stored = json.loads(raw)
-    assert set(stored["metadata"]) == {"kernelspec", "language_info"}
+    assert set(stored["metadata"]) == {"kernelspec", "language_info", "rise"}
     assert stored["metadata"]["language_info"].get("version") is None
     assert [cell["execution_count"] for cell in stored["cells"] if cell["cell_type"] == "code"] == list(
         range(1, len(code(chapter)) + 1))  # fmt: skip

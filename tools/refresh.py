@@ -20,6 +20,7 @@ WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 METADATA = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
     "language_info": {"file_extension": ".py", "mimetype": "text/x-python", "name": "python"},
+    "rise": {"center": False, "scroll": True},  # slides begin at the top, and a full one can be scrolled
 }
 
 
