@@ -131,7 +131,8 @@ def _download(name):
                         raise
     except OSError as error:
         if error.errno == errno.ENOSPC:
-            raise OSError(errno.ENOSPC, f"the disk is full; {name} needs up to 0.5 GB in {cache}. Make room and try again.") from error
+            full = f"the disk is full; {name} needs up to 0.5 GB in {cache}. Make room and try again."
+            raise OSError(errno.ENOSPC, full) from error
         if isinstance(error, PermissionError) or error.errno == errno.EROFS:
             raise OSError(error.errno, f"the folder {cache}, in which Keras keeps {name}, cannot be written. Set KERAS_HOME to "
                           f"a folder that can. {offline}") from error

@@ -84,7 +84,10 @@ class Malicious:
         return os.makedirs, ("unpickled",)
 
 
-@pytest.mark.parametrize("content", [b"", b"<html>not found</html>", b"\x93NUMPY", b"PK\x03\x04", pickle.dumps(Malicious()), "half"])
+NO_ARRAYS = [b"", b"<html>not found</html>", b"\x93NUMPY", b"PK\x03\x04", pickle.dumps(Malicious()), "half"]
+
+
+@pytest.mark.parametrize("content", NO_ARRAYS)
 def test_a_file_that_is_no_npz_is_one_sentence_and_never_unpickled(downloads, monkeypatch, content):
     monkeypatch.chdir(downloads)
     if content == "half":
