@@ -83,6 +83,10 @@ def exempt_by_comment(notebook):
     notebook.cells[1].outputs[0].text = "three\n"
 
 
+def exempt_though_equal(notebook):
+    notebook.cells[1].source = "# NBVAL_IGNORE_OUTPUT\nprint('two')"
+
+
 def skipped_by_tag(notebook):
     notebook.cells[1].metadata["tags"] = ["nbval-skip"]
 
@@ -118,6 +122,7 @@ DEFECTS = {  # each with the cell it is planted in, and a word of the complaint
     stored_stderr: (1, "stderr"), missing_figure: (2, "image/png"), other_size: (2, "pixels, now"),
     other_pixels: (2, "picture has changed"), other_description: (2, "A circle."),
     exempt_by_tag: (1, "outputs differ"), exempt_by_comment: (1, "outputs differ"), skipped_by_tag: (1, "nbval-skip"),
+    exempt_though_equal: (1, "exemptions are forbidden: NBVAL_IGNORE_OUTPUT"),
     error_expected_by_tag: (1, "raises-exception"), widget_state: (0, "widget state"), widget_view: (2, "view of a widget"),
     swapped_outputs: (1, "outputs stored"), other_text: (1, "outputs differ"), broken_claim: (3, "at least 0.6"),
 }  # fmt: skip
