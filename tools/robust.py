@@ -52,8 +52,8 @@ def execute(path, parameters, environ):
     place = next(i for i, cell in enumerate(notebook.cells) if "parameters" in cell.metadata.get("tags", [])) + 1
     source = "\n".join(f"{name} = {value!r}" for name, value in parameters.items())
     notebook.cells.insert(place, nbformat.v4.new_code_cell(source))
-    client = NotebookClient(notebook, timeout=900, kernel_name="python3", coalesce_streams=True, extra_arguments=["--log-level=ERROR"],
-                            resources={"metadata": {"path": str(path.parent)}})
+    client = NotebookClient(notebook, timeout=900, kernel_name="python3", coalesce_streams=True,
+                            extra_arguments=["--log-level=ERROR"], resources={"metadata": {"path": str(path.parent)}})
     client.execute(env=os.environ | environ)
     del notebook.cells[place]
     return notebook
