@@ -1,4 +1,4 @@
-"""Closes what nbval leaves open, so that a green notebook is one whose every output was made again and found equal.
+"""Closes what nbval leaves open, so that a green notebook is one whose every output was made again and compared.
 
 nbval alone passes a cell that was never executed, a picture that is gone or has changed, a stored error or warning,
 outputs in another order, and any cell that carries an exemption. Here each of these fails the cell it is found in.

@@ -5,7 +5,7 @@ usage: python3 run.py [--cpu | --gpu] COMMAND [ARGUMENTS]
 
 Needs nothing but Python. The environment is the folder .venv beside this file, made from requirements.lock
 (every package pinned and checked by hash). It is built again by itself when the lock has changed, when a set-up
-was interrupted, or when you ask for the other build of TensorFlow:
+was interrupted, when the book was moved, or when you ask for the other build of TensorFlow; delete .venv to start over.
 
   --cpu   the CPU build of TensorFlow, without a question
   --gpu   the build for an NVIDIA GPU (Linux, x86_64)
@@ -26,6 +26,7 @@ ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 STAMP = VENV / "bigmodel.json"  # says which environment this is; written last, so its absence means "unfinished"
 CLAIM = VENV / "bigmodel-made-this.txt"  # written first, so that we never delete somebody else's .venv
+OLD = ROOT / ".venv.old"  # the environment that stood before, until a new one is finished
 OLDEST, NEWEST = (3, 11), (3, 13)  # the Pythons for which TensorFlow publishes wheels
 LOCKS = {"cpu": "requirements.lock", "gpu": "requirements-gpu.lock"}
 DOWNLOAD = {"cpu": "0.5 GB", "gpu": "3.7 GB"}  # what a first set-up fetches, with everything else in it
@@ -40,6 +41,8 @@ def main(arguments):
         return print(help_text(commands))
     if arguments[0] not in commands:
         stop(f"there is no command '{arguments[0]}'; there are: {', '.join(commands)}.")
+    if arguments[1:2] in (["-h"], ["--help"]):
+        return print(ast.get_docstring(ast.parse(commands[arguments[0]].read_text(encoding="utf-8"))))
     if len(flags) == 2:
         stop("--cpu and --gpu exclude each other; give one of them.")
     python = environment(flags.pop()[2:] if flags else None)
@@ -75,9 +78,14 @@ def environment(asked):
     build = asked or stamp.get("build") or choose_build()
     if stamp != expected_stamp(build):
         check_machine(build)
-        with one_at_a_time():
+        with one_at_a_time() as lock:
             if read_stamp() != expected_stamp(build):  # unless the one before us has just built it
-                set_up(build)
+                try:
+                    set_up(build, lock)
+                except SystemExit as failed:
+                    if asked or read_stamp().get("folder") != str(VENV):
+                        raise
+                    print(f"{failed}\nrun.py: going on with the environment that was there.", file=sys.stderr)
     return venv_python()
 
 
@@ -90,13 +98,14 @@ def read_stamp():
         stamp = json.loads(STAMP.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return stamp if isinstance(stamp, dict) and venv_python().exists() else {}
+    whole = venv_python().exists() and (VENV / "pyvenv.cfg").exists()
+    return stamp if isinstance(stamp, dict) and whole else {}
 
 
 def expected_stamp(build):
-    """What a finished environment says of itself. A moved folder, another Python or lock: it no longer fits."""
+    """What a finished environment says of itself. A moved folder, another build or lock: it no longer fits."""
     lock = hashlib.sha256((ROOT / LOCKS[build]).read_bytes()).hexdigest()
-    return {"build": build, "lock": lock, "python": list(sys.version_info[:2]), "folder": str(VENV)}
+    return {"build": build, "lock": lock, "folder": str(VENV)}
 
 
 def choose_build():
@@ -129,7 +138,7 @@ def check_machine(build):
     this, wanted = "{}.{}".format(*version), "Python {}.{} to {}.{}".format(*OLDEST, *NEWEST)
     if not OLDEST <= version <= NEWEST:
         stop(f"this is Python {this}, and TensorFlow has wheels for {wanted} only; install one of these and run this "
-             "file with it.")
+             "file with it (for example 'python3.13 run.py', on Windows 'py -3.13 run.py').")
     if sys.maxsize < 2**32:
         stop(f"this is a 32-bit Python, for which TensorFlow has no wheel; install a 64-bit {wanted}.")
     if system == "Darwin" and machine == "x86_64":
@@ -167,42 +176,73 @@ def one_at_a_time():
             except OSError:
                 print("Another set-up is at work here; waiting for it ...", flush=True)
                 fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+        yield file
 
 
-def set_up(build):
-    """Build the environment from nothing. Half an environment is never mended, always rebuilt."""
-    if VENV.exists() and not CLAIM.exists():
+def set_up(build, lock):
+    """Build the environment from nothing, and put back what stood before if that fails."""
+    if VENV.is_symlink():
+        stop(f"{VENV} is a link; remove it, so that the environment can be built here, and run this again.")
+    if VENV.exists() and any(VENV.iterdir()) and not CLAIM.exists():
         stop(f"the folder {VENV} is there, but this book did not make it; move it away and run this again.")
-    print(f"Setting up the book in {VENV}: once, about {DOWNLOAD[build]} to download, some minutes.", flush=True)
+    finished = False
     try:
-        if VENV.exists():
-            STAMP.unlink() if STAMP.exists() else None  # from here on it is unfinished, whatever happens
-            shutil.rmtree(str(VENV))
-        VENV.mkdir()
-        CLAIM.write_text("run.py makes this folder, and deletes it when it has to be built again.\n")
-        print("1/3  an empty environment", flush=True)
-        run([sys.executable, "-m", "venv", str(VENV)])
-        print(f"2/3  the packages of {LOCKS[build]} (after the downloads a minute passes in silence)", flush=True)
-        pip = [str(venv_python()), "-m", "pip", "--disable-pip-version-check", "--no-input", "install"]
-        run(pip + ["--require-hashes", "--only-binary", ":all:", "-r", str(ROOT / LOCKS[build])])
-        print("3/3  the book's own helpers", flush=True)
-        run(pip + ["--quiet", "--no-deps", "--no-build-isolation", "--no-index", "-e", str(ROOT)])
-        temporary = STAMP.with_suffix(".part")
-        temporary.write_text(json.dumps(expected_stamp(build)), encoding="utf-8")
-        os.replace(str(temporary), str(STAMP))
-        print("Set-up finished.", flush=True)
+        if OLD.exists() and not read_stamp():  # a set-up was killed before it could put this back
+            discard(VENV)
+            OLD.rename(VENV)
+        why = " (what is there does not fit: the book has changed or moved, or another build was asked for)" if read_stamp() else ""
+        print(f"Setting up the book in {VENV}{why}: about {DOWNLOAD[build]} to download, some minutes.", flush=True)
+        if read_stamp():
+            discard(OLD)
+            VENV.rename(OLD)
+        discard(VENV)
+        install(build, lock)
+        finished = True
     except OSError as error:
         stop(explain(str(error)))
-    except KeyboardInterrupt:
-        stop("set-up interrupted; the next call starts it afresh (what was downloaded is kept by pip).")
+    finally:
+        if finished:
+            discard(OLD)
+        elif OLD.exists():
+            discard(VENV)
+            OLD.rename(VENV)
 
 
-def run(command):
-    """Run one step of the set-up; its progress is seen, its complaints become one sentence."""
+def discard(folder):
+    """Delete a folder of ours; out of the way at once, however long the deletion takes or wherever it is cut off."""
+    trash = ROOT / ".venv.trash"
+    shutil.rmtree(str(trash), ignore_errors=True)
+    if folder.exists():
+        folder.rename(trash)
+        shutil.rmtree(str(trash), ignore_errors=True)
+
+
+def install(build, lock):
+    """Make the environment, install the locked packages and the book's own, and stamp it."""
+    VENV.mkdir()
+    CLAIM.write_text("run.py makes this folder, and deletes it when it has to be built again.\n")
+    print("1/3  an empty environment", flush=True)
+    run([sys.executable, "-m", "venv", str(VENV)], lock)
+    print(f"2/3  the packages of {LOCKS[build]} (after the downloads a minute passes in silence)", flush=True)
+    pip = [str(venv_python()), "-m", "pip", "--disable-pip-version-check", "--no-input", "install"]
+    run(pip + ["--require-hashes", "--only-binary", ":all:", "-r", str(ROOT / LOCKS[build])], lock)
+    print("3/3  the book's own helpers", flush=True)
+    run(pip + ["--quiet", "--no-deps", "--no-build-isolation", "--no-index", "-e", str(ROOT)], lock)
+    part = STAMP.with_suffix(".part")
+    part.write_text(json.dumps(expected_stamp(build)), encoding="utf-8")
+    os.replace(str(part), str(STAMP))
+    print("Set-up finished.", flush=True)
+
+
+def run(command, lock):
+    """Run one step of the set-up; its progress is seen, its complaints become one sentence.
+
+    The step holds the lock as long as it lives, even if we are killed: the next call then waits for it.
+    """
     environ = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
     process = subprocess.Popen(command, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, env=environ,
-                               universal_newlines=True, errors="replace")
+                               universal_newlines=True, errors="replace",
+                               pass_fds=() if os.name == "nt" else (lock.fileno(),))
     complaints = process.stderr.read()
     if process.wait() != 0:
         stop(explain(complaints))
@@ -243,4 +283,9 @@ def last_line(text):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    try:
+        main(sys.argv[1:])
+    except KeyboardInterrupt:
+        stop("interrupted; what was not finished is done again by the next call.")
+    except OSError as problem:
+        stop(explain(str(problem)))

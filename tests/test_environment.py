@@ -108,7 +108,8 @@ def test_run_py_accepts_the_pythons_of_pyproject_and_the_workflow_tries_them_all
 def project_files():
     """What the book consists of: neither what git or readers keep beside it, nor what Python leaves."""
     beside = {".git", ".venv", ".setup-lock", "work", "downloads", "__pycache__", ".pytest_cache", ".ruff_cache",
-              ".ipynb_checkpoints", "bigmodel_helpers.egg-info", "build"}  # fmt: skip
+              ".ipynb_checkpoints", "bigmodel_helpers.egg-info",
+              ".venv.old", ".venv.trash"}  # fmt: skip
     return [path for path in ROOT.rglob("*") if path.is_file() and not beside & set(path.relative_to(ROOT).parts)]
 
 

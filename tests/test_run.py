@@ -204,14 +204,15 @@ def test_the_second_start_adds_less_than_two_seconds(built):
     assert time.monotonic() - began < 2
 
 
-@pytest.mark.parametrize("harm", ["no stamp", "half a stamp", "no interpreter", "another lock"])
+@pytest.mark.parametrize("harm", ["no stamp", "no interpreter", "half an environment", "another lock"])
 def test_an_interrupted_or_outdated_set_up_is_built_again(built, harm):
     folder, _ = built
     stamp = folder / ".venv" / "bigmodel.json"
     if harm == "no stamp":
         stamp.unlink()
-    elif harm == "half a stamp":
+    elif harm == "half an environment":
         stamp.write_text(stamp.read_text()[:20])
+        (folder / ".venv" / "pyvenv.cfg").unlink()
     elif harm == "no interpreter":
         (folder / ".venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")).unlink()
     else:
@@ -238,6 +239,39 @@ def test_ctrl_c_ends_with_a_sentence_and_the_next_call_heals(tiny):
     _, err = process.communicate(timeout=60)
     assert process.returncode != 0 and err.startswith("run.py: ") and err.count("\n") == 1, err
     assert call(tiny, "echo")[0] == 0
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there, children are not asked to hold the lock")
+def test_after_a_kill_the_next_call_waits_for_what_lives_on_and_heals(tiny):
+    process = start(tiny, "echo")
+    while not (tiny / ".venv" / "bin").exists():
+        time.sleep(0.05)
+    process.kill()
+    process.communicate()
+    code, out, err = call(tiny, "echo")
+    assert code == 0 and "Set-up finished." in out, err
+
+
+def test_a_rebuild_that_fails_goes_on_with_what_was_there(built, run):
+    folder, _ = built
+    build = json.loads((folder / ".venv" / "bigmodel.json").read_text())["build"]
+    lock = folder / run.LOCKS[build]
+    good = lock.read_text()
+    lock.write_text(f"six==1.16.0 --hash=sha256:{'0' * 64}\n")
+    code, out, err = call(folder, "echo", "a")
+    assert code == 0 and out.endswith("['a']\n")
+    assert err.startswith("run.py: no network") and "going on with the environment that was there" in err
+    lock.write_text(good)
+    assert "1/3" not in call(folder, "echo")[1], "nothing has to be built again"
+
+
+def test_a_link_in_place_of_the_environment_is_one_sentence(tiny, tmp_path_factory):
+    try:
+        (tiny / ".venv").symlink_to(tmp_path_factory.mktemp("elsewhere"), target_is_directory=True)
+    except OSError:
+        pytest.skip("this system does not let us make links")
+    code, _, err = call(tiny, "echo")
+    assert code == 1 and "is a link" in err and err.count("\n") == 1
 
 
 def test_two_at_once_build_one_environment(tiny):

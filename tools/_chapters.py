@@ -1,5 +1,6 @@
 """The chapters, and the readers' copies of them."""
 import hashlib
+import itertools
 import json
 import shutil
 import sys
@@ -21,6 +22,20 @@ def chosen(names):
     return [path for path in chapters if any(path.name.startswith(name) for name in names)]
 
 
+def split(arguments):
+    """Chapters come first, everything from the first option on belongs to the program behind the command."""
+    names = list(itertools.takewhile(lambda argument: not argument.startswith("-"), arguments))
+    return names, arguments[len(names):]
+
+
+def command(main):
+    """Run a command with the arguments given to it; Ctrl-C ends it with a word instead of a traceback."""
+    try:
+        main(sys.argv[1:])
+    except KeyboardInterrupt:
+        sys.exit("interrupted.")
+
+
 def copy_missing():
     """Give the reader a copy of each chapter that has none yet; return the copies whose chapter has changed since."""
     WORK.mkdir(exist_ok=True)
@@ -38,7 +53,7 @@ def renew(chapter):
     """Put a fresh copy in place; keep the reader's own under a free name and return that name, or None."""
     WORK.mkdir(exist_ok=True)
     copy, kept = WORK / chapter.name, None
-    if copy.exists():
+    if copy.exists() and digest(copy) != read_origins().get(chapter.name):  # somebody has worked in it
         number = 1
         while (kept := copy.with_name(f"{copy.stem}.mine-{number}.ipynb")).exists():
             number += 1

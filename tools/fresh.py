@@ -4,7 +4,7 @@ usage: python3 run.py fresh CHAPTER [CHAPTER ...]
 """
 import sys
 
-from _chapters import chosen, renew
+from _chapters import chosen, command, renew
 
 
 def main(arguments):
@@ -16,4 +16,4 @@ def main(arguments):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    command(main)

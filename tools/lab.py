@@ -11,26 +11,23 @@ import subprocess
 import sys
 from pathlib import Path
 
-from _chapters import NOTEBOOKS, WORK, chosen, copy_missing
+from _chapters import NOTEBOOKS, WORK, chosen, command, copy_missing, split
 
 
 def main(arguments):
-    names = [a for a in arguments if not a.startswith("-")]
-    options = [a for a in arguments if a.startswith("-") and a != "--source"]
-    folder = NOTEBOOKS if "--source" in arguments else WORK
+    names, options = split(arguments)
+    folder = NOTEBOOKS if "--source" in options else WORK
+    options = [option for option in options if option != "--source"]
     first = chosen(names)[0]
     for copy in copy_missing() if folder is WORK else []:
         print(f"{copy.name} is newer in the book than your copy of it; "
               f"'python3 run.py fresh {copy.name[:2]}' brings the new one and keeps yours.", flush=True)
     stay_offline()
-    command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={folder}",
-               f"--LabApp.default_url=/lab/tree/{first.name}", *options]
+    jupyterlab = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={folder}",
+                  f"--LabApp.default_url=/lab/tree/{first.name}", *options]
     if os.name != "nt":
-        os.execv(command[0], command)
-    try:
-        sys.exit(subprocess.call(command))
-    except KeyboardInterrupt:
-        sys.exit(0)
+        os.execv(jupyterlab[0], jupyterlab)
+    sys.exit(subprocess.call(jupyterlab))
 
 
 def stay_offline():
@@ -43,4 +40,4 @@ def stay_offline():
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    command(main)

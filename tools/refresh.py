@@ -11,7 +11,7 @@ import os
 import sys
 
 import nbformat
-from _chapters import chosen
+from _chapters import chosen, command
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
@@ -68,4 +68,4 @@ def normal_form(notebook):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    command(main)

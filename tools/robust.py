@@ -11,7 +11,7 @@ import statistics
 import sys
 
 import nbformat
-from _chapters import ROOT, chosen
+from _chapters import ROOT, chosen, command
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
@@ -73,4 +73,4 @@ def sanitized(text):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    command(main)

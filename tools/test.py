@@ -9,18 +9,21 @@ import os
 import subprocess
 import sys
 
-from _chapters import ROOT, chosen
+from _chapters import ROOT, chosen, command, split
 
 
 def main(arguments):
-    names = [a for a in arguments if a[:1].isdigit()]
-    options = [a for a in arguments if a not in names]
+    names, options = split(arguments)
     paths = [str(path) for path in chosen(names)] if names else []
     cores = os.cpu_count() or 1
     if cores > 3 and not names:
         options += ["-n", str(cores // 2), "--dist", "loadfile"]
-    sys.exit(subprocess.call([sys.executable, "-m", "pytest", *options, *paths], cwd=ROOT))
+    os.chdir(ROOT)
+    pytest = [sys.executable, "-m", "pytest", *options, *paths]
+    if os.name != "nt":
+        os.execv(pytest[0], pytest)
+    sys.exit(subprocess.call(pytest))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    command(main)
