@@ -190,11 +190,11 @@ def set_up(build, lock):
         if OLD.exists() and not read_stamp():  # a set-up was killed before it could put this back
             discard(VENV)
             OLD.rename(VENV)
-        why = " (what is there does not fit: the book has changed or moved, or another build was asked for)" if read_stamp() else ""
-        print(f"Setting up the book in {VENV}{why}: about {DOWNLOAD[build]} to download, some minutes.", flush=True)
         if read_stamp():
+            print("What is there does not fit: the book has changed or moved, or another build was asked for.")
             discard(OLD)
             VENV.rename(OLD)
+        print(f"Setting up the book in {VENV}: about {DOWNLOAD[build]} to download, some minutes.", flush=True)
         discard(VENV)
         install(build, lock)
         finished = True

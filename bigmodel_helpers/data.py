@@ -123,11 +123,11 @@ def _download(name):
                     _check(parts, name)
                     return parts
                 except Exception as error:
-                    reachable = "URL fetch failure" not in str(error)
-                    broken = reachable and getattr(error, "errno", None) in (None, errno.ENOSPC)
-                    if broken:
+                    number = getattr(error, "errno", None)
+                    broken = number is None and "URL fetch failure" not in str(error)
+                    if broken or number == errno.ENOSPC:
                         _forget(cache, name)
-                    if attempt == 2 or not broken or isinstance(error, OSError) and error.errno == errno.ENOSPC:
+                    if attempt == 2 or not broken:
                         raise
     except OSError as error:
         if error.errno == errno.ENOSPC:

@@ -2,7 +2,9 @@
 import hashlib
 import itertools
 import json
+import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -34,6 +36,13 @@ def command(main):
         main(sys.argv[1:])
     except KeyboardInterrupt:
         sys.exit("interrupted.")
+
+
+def become(program):
+    """Let this process become another program; on Windows, which cannot, run it and end as it ends."""
+    if os.name != "nt":
+        os.execv(program[0], program)
+    sys.exit(subprocess.call(program))
 
 
 def copy_missing():

@@ -6,12 +6,10 @@ Opens your own copies of the chapters, in the folder work/: write in them as you
 them. With --source, authors open the chapters themselves. All other options go to JupyterLab (--no-browser, ...).
 """
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 
-from _chapters import NOTEBOOKS, WORK, chosen, command, copy_missing, split
+from _chapters import NOTEBOOKS, WORK, become, chosen, command, copy_missing, split
 
 
 def main(arguments):
@@ -23,11 +21,8 @@ def main(arguments):
         print(f"{copy.name} is newer in the book than your copy of it; "
               f"'python3 run.py fresh {copy.name[:2]}' brings the new one and keeps yours.", flush=True)
     stay_offline()
-    jupyterlab = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={folder}",
-                  f"--LabApp.default_url=/lab/tree/{first.name}", *options]
-    if os.name != "nt":
-        os.execv(jupyterlab[0], jupyterlab)
-    sys.exit(subprocess.call(jupyterlab))
+    become([sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={folder}",
+            f"--LabApp.default_url=/lab/tree/{first.name}", *options])
 
 
 def stay_offline():

@@ -34,11 +34,8 @@ def refresh(path):
     """Execute one notebook in its folder and store it; return whether the file is as it was."""
     before = path.read_text(encoding="utf-8")
     notebook = nbformat.reads(before, as_version=4)
-    client = NotebookClient(notebook, timeout=600, kernel_name="python3", record_timing=False, coalesce_streams=True,
-                            extra_arguments=["--log-level=ERROR"],
-                            resources={"metadata": {"path": str(path.parent)}})
     try:
-        client.execute()
+        client_for(notebook, path).execute()
     except CellExecutionError as error:
         sys.exit(f"\n{path.name}: a cell stopped; the file is as it was.\n{error}")
     after = normal_form(notebook)
@@ -51,6 +48,12 @@ def refresh(path):
             cover.parent.mkdir(exist_ok=True)
             cover.write_bytes(base64.b64decode(cell.outputs[0].data["image/png"]))
     return before == after
+
+
+def client_for(notebook, path):
+    """What executes a notebook, in the folder of its file."""
+    return NotebookClient(notebook, timeout=900, kernel_name="python3", record_timing=False, coalesce_streams=True,
+                          extra_arguments=["--log-level=ERROR"], resources={"metadata": {"path": str(path.parent)}})
 
 
 def normal_form(notebook):

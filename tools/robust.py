@@ -12,12 +12,14 @@ import sys
 
 import nbformat
 from _chapters import ROOT, chosen, command
-from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
+from nbval.plugin import get_sanitize_patterns
+from refresh import client_for
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 RUNS = [({"seed": seed}, {}) for seed in range(10)]
 RUNS += [({}, dict.fromkeys(THREADS, str(threads))) for threads in (1, 2, 4)] + [({}, {"TF_ENABLE_ONEDNN_OPTS": "0"})]
+RULES = get_sanitize_patterns((ROOT / "tests" / "nbval_sanitize.cfg").read_text(encoding="ascii"))
 MEASURED = re.compile(r"^(.*): measured (\S+), (.*)$", re.MULTILINE)
 
 
@@ -52,9 +54,7 @@ def execute(path, parameters, environ):
     place = next(i for i, cell in enumerate(notebook.cells) if "parameters" in cell.metadata.get("tags", [])) + 1
     source = "\n".join(f"{name} = {value!r}" for name, value in parameters.items())
     notebook.cells.insert(place, nbformat.v4.new_code_cell(source))
-    client = NotebookClient(notebook, timeout=900, kernel_name="python3", coalesce_streams=True,
-                            extra_arguments=["--log-level=ERROR"], resources={"metadata": {"path": str(path.parent)}})
-    client.execute(env=os.environ | environ)
+    client_for(notebook, path).execute(env=os.environ | environ)
     del notebook.cells[place]
     return notebook
 
@@ -66,8 +66,7 @@ def texts_of(notebook):
 
 
 def sanitized(text):
-    rules = (ROOT / "tests" / "nbval_sanitize.cfg").read_text(encoding="ascii")
-    for pattern, replacement in re.findall(r"^regex: (.*)\nreplace: (.*)$", rules, flags=re.MULTILINE):
+    for pattern, replacement in RULES:
         text = re.sub(pattern, replacement, text)
     return text
 

@@ -6,10 +6,9 @@ Every notebook is executed and every output compared with the stored one; the pa
 JupyterLab in a browser are tested too. With more than three cores, files are tested side by side.
 """
 import os
-import subprocess
 import sys
 
-from _chapters import ROOT, chosen, command, split
+from _chapters import ROOT, become, chosen, command, split
 
 
 def main(arguments):
@@ -19,10 +18,7 @@ def main(arguments):
     if cores > 3 and not names:
         options += ["-n", str(cores // 2), "--dist", "loadfile"]
     os.chdir(ROOT)
-    pytest = [sys.executable, "-m", "pytest", *options, *paths]
-    if os.name != "nt":
-        os.execv(pytest[0], pytest)
-    sys.exit(subprocess.call(pytest))
+    become([sys.executable, "-m", "pytest", *options, *paths])
 
 
 if __name__ == "__main__":
