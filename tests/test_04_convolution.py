@@ -1,0 +1,88 @@
+"""Chapter 04: what it builds, taken from the notebook and held against other references; and the chapter on other data."""
+
+import os
+import shutil
+import subprocess
+import sys
+from itertools import product
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pytest
+import scipy.ndimage
+import scipy.signal
+
+ROOT = Path(__file__).resolve().parent.parent
+CHAPTER = nbformat.read(ROOT / "notebooks" / "04_convolution.ipynb", as_version=4)
+
+
+def functions(*names):
+    """The cells that define these functions, carried out."""
+    known = {"np": np, "product": product, "reach": 1, "side": 8}
+    for name in names:
+        (source,) = [cell.source for cell in CHAPTER.cells if f"def {name}(" in cell.source and cell.cell_type == "code"]
+        exec(source.split("\n\n\nx = ")[0].split("\n\n\nagree = ")[0].split("\n\n\nlayer = ")[0], known)
+    return [known[name] for name in names]
+
+
+@pytest.mark.parametrize("n, k, stride, c_in, c_out", [(9, 3, 1, 2, 3), (10, 4, 2, 3, 1), (11, 5, 3, 1, 4), (6, 1, 2, 2, 2)])
+def test_the_layer_and_its_blame_agree_with_scipy_and_with_complex_steps(n, k, stride, c_in, c_out):
+    convolve_sources = functions("patches_of", "convolve")[1]
+    (blame_for,) = functions("blame_for")
+    rng = np.random.default_rng(n)
+    x, weights, bias = rng.normal(size=(2, n, n, c_in)), rng.normal(size=(k, k, c_in, c_out)), rng.normal(size=c_out)
+    out = convolve_sources(x, weights, bias, stride)
+    for picture, channel in product(range(2), range(c_out)):
+        whole = scipy.signal.correlate(x[picture], weights[:, :, :, channel], "valid")[:, :, 0]
+        np.testing.assert_allclose(out[picture, :, :, channel], whole[::stride, ::stride] + bias[channel], atol=1e-12)
+    G = rng.normal(size=out.shape)
+    for part, array in enumerate((weights, bias, x)):
+        for _ in range(5):
+            place, step = tuple(rng.integers(array.shape)), np.zeros(array.shape, complex)
+            step[place] = 1e-20j
+            changed = [a + step if a is array else a for a in (x, weights, bias)]
+            derivative = np.sum(G * convolve_sources(*changed, stride)).imag / 1e-20
+            assert blame_for(x, weights, G, stride)[part][place] == pytest.approx(derivative, abs=1e-10)
+
+
+def test_pooling_keeps_the_largest_and_blames_only_it():
+    pool, pool_backward = functions("pool", "pool_backward")
+    z = np.random.default_rng(1).normal(size=(3, 6, 8, 2))
+    largest = scipy.ndimage.maximum_filter(z, size=(1, 2, 2, 1), origin=(0, -1, -1, 0))[:, ::2, ::2]
+    np.testing.assert_array_equal(pool(z), largest)
+    blame = pool_backward(z, np.ones_like(largest))
+    assert blame.sum() == largest.size
+    np.testing.assert_array_equal(np.sort(z[blame == 1]), np.sort(largest.ravel()))
+
+
+def test_a_moved_picture_is_the_same_picture_elsewhere():
+    (moved,) = functions("moved")
+    X = np.random.default_rng(2).normal(size=(4, 8, 8, 1))
+    for down, right in product((-1, 0, 1), repeat=2):
+        expected = scipy.ndimage.shift(X, (0, down, right, 0), order=0, mode="grid-constant")
+        np.testing.assert_array_equal(moved(X, down, right), expected)
+
+
+@pytest.mark.parametrize("name, shape, parameters", [("mnist", (28, 28), "34186"), ("cifar10", (32, 32, 3), "122570")])
+def test_the_chapter_runs_on_other_data_without_bounds_for_a_part_of_a_set(name, shape, parameters, tmp_path):
+    """A made file in a copy of the book, as a lecturer hands one out; every cell must run, and no bound is applied."""
+    for part in ("bigmodel_helpers", "notebooks"):
+        shutil.copytree(ROOT / part, tmp_path / part)
+    (tmp_path / "data" / "downloads").mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    made = {f"{kind}_{part}": rng.integers(0, high, size=(n, *size), dtype=np.uint8)
+            for part, n in (("train", 640), ("test", 100))
+            for kind, high, size in (("x", 256, shape), ("y", 10, (1,) if name == "cifar10" else ()))}  # fmt: skip
+    np.savez(tmp_path / "data" / "downloads" / f"{name}.npz", **made)
+    command = [sys.executable, "-m", "papermill", "--cwd", "notebooks", "--no-progress-bar",
+               "notebooks/04_convolution.ipynb", "out.ipynb", "-p", "dataset", name, "-p", "epochs", "3"]  # fmt: skip
+    environ = os.environ | {"PYTHONPATH": str(tmp_path)}
+    environ.pop("PYTEST_CURRENT_TEST", None)
+    done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    ran = nbformat.read(tmp_path / "out.ipynb", as_version=4)
+    said = "".join(output.get("text", "") for cell in ran.cells if cell.cell_type == "code" for output in cell.outputs)
+    assert f"network of patches: {parameters}, as it must be" in said
+    bounded = [line for line in said.splitlines() if line.startswith("patches, ")]
+    assert len(bounded) == 2 and not any("at least" in line or "at most" in line for line in bounded)
