@@ -1,5 +1,6 @@
 """Chapter 04: what it builds, taken from the notebook and held against other references; and the chapter on other data."""
 
+import ast
 import os
 import shutil
 import subprocess
@@ -18,21 +19,21 @@ CHAPTER = nbformat.read(ROOT / "notebooks" / "04_convolution.ipynb", as_version=
 
 
 def functions(*names):
-    """The cells that define these functions, carried out."""
-    known = {"np": np, "product": product, "reach": 1, "side": 8}
-    for name in names:
-        (source,) = [cell.source for cell in CHAPTER.cells if f"def {name}(" in cell.source and cell.cell_type == "code"]
-        exec(source.split("\n\n\nx = ")[0].split("\n\n\nagree = ")[0].split("\n\n\nlayer = ")[0], known)
+    """These functions of the chapter, without the rest of the cells in which they are defined."""
+    known = {"np": np, "reach": 1, "side": 8}
+    for cell in CHAPTER.cells:
+        for node in ast.parse(cell.source).body if cell.cell_type == "code" else []:
+            if isinstance(node, ast.FunctionDef) and node.name in names:
+                exec(ast.unparse(node), known)
     return [known[name] for name in names]
 
 
 @pytest.mark.parametrize("n, k, stride, c_in, c_out", [(9, 3, 1, 2, 3), (10, 4, 2, 3, 1), (11, 5, 3, 1, 4), (6, 1, 2, 2, 2)])
 def test_the_layer_and_its_blame_agree_with_scipy_and_with_complex_steps(n, k, stride, c_in, c_out):
-    convolve_sources = functions("patches_of", "convolve")[1]
-    (blame_for,) = functions("blame_for")
+    _, convolve, blame_for = functions("patches_of", "convolve", "blame_for")
     rng = np.random.default_rng(n)
     x, weights, bias = rng.normal(size=(2, n, n, c_in)), rng.normal(size=(k, k, c_in, c_out)), rng.normal(size=c_out)
-    out = convolve_sources(x, weights, bias, stride)
+    out = convolve(x, weights, bias, stride)
     for picture, channel in product(range(2), range(c_out)):
         whole = scipy.signal.correlate(x[picture], weights[:, :, :, channel], "valid")[:, :, 0]
         np.testing.assert_allclose(out[picture, :, :, channel], whole[::stride, ::stride] + bias[channel], atol=1e-12)
@@ -42,7 +43,7 @@ def test_the_layer_and_its_blame_agree_with_scipy_and_with_complex_steps(n, k, s
             place, step = tuple(rng.integers(array.shape)), np.zeros(array.shape, complex)
             step[place] = 1e-20j
             changed = [a + step if a is array else a for a in (x, weights, bias)]
-            derivative = np.sum(G * convolve_sources(*changed, stride)).imag / 1e-20
+            derivative = np.sum(G * convolve(*changed, stride)).imag / 1e-20
             assert blame_for(x, weights, G, stride)[part][place] == pytest.approx(derivative, abs=1e-10)
 
 
