@@ -2,6 +2,7 @@
 
 import ast
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,9 @@ import numpy as np
 import pytest
 import scipy.ndimage
 import scipy.signal
+from matplotlib.figure import Figure
+
+import bigmodel_helpers as bh
 
 ROOT = Path(__file__).resolve().parent.parent
 CHAPTER = nbformat.read(ROOT / "notebooks" / "04_convolution.ipynb", as_version=4)
@@ -20,7 +24,8 @@ CHAPTER = nbformat.read(ROOT / "notebooks" / "04_convolution.ipynb", as_version=
 
 def functions(*names):
     """These functions of the chapter, without the rest of the cells in which they are defined."""
-    known = {"np": np, "reach": 1, "side": 8}
+    photograph = np.random.default_rng(0).random((16, 16))
+    known = {"np": np, "bh": bh, "scipy": scipy, "reach": 1, "side": 8, "photograph": photograph}
     for cell in CHAPTER.cells:
         for node in ast.parse(cell.source).body if cell.cell_type == "code" else []:
             if isinstance(node, ast.FunctionDef) and node.name in names:
@@ -63,6 +68,29 @@ def test_a_moved_picture_is_the_same_picture_elsewhere():
     for down, right in product((-1, 0, 1), repeat=2):
         expected = scipy.ndimage.shift(X, (0, down, right, 0), order=0, mode="grid-constant")
         np.testing.assert_array_equal(moved(X, down, right), expected)
+
+
+PLACES = ["_".join(place) for place in product(("top", "middle", "bottom"), ("left", "centre", "right"))]
+
+
+@pytest.mark.parametrize("weights", [[0] * 9, [2] * 9, [-2] * 9, [-1, 0, 1] * 3, [0.05] * 9])
+def test_the_kernel_explorer_draws_whatever_the_sliders_say(weights):
+    _, draw_kernel = functions("show_grey", "draw_kernel")
+    figure = Figure(figsize=(8, 4))
+    alt = draw_kernel(figure, **dict(zip(PLACES, weights)))
+    assert f"rows {weights[0]:.2f} {weights[1]:.2f}" in alt
+    original, result = (axes.images[0].get_array() for axes in figure.axes[1:])
+    expected = scipy.signal.correlate2d(original, np.reshape(weights, (3, 3)), "valid")
+    np.testing.assert_allclose(result, expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("layers, kernel, stride", list(product((1, 4), (1, 3, 5), (1, 2))))
+@pytest.mark.parametrize("place", [0, 31])
+def test_the_field_explorer_shows_as_many_pixels_as_the_formula_says(layers, kernel, stride, place):
+    names = functions("output_size", "receptive_field", "paths", "draw_field")
+    alt = names[-1](Figure(figsize=(8, 4)), layers=layers, kernel=kernel, stride=stride, down=place, right=place)
+    seen, formula = re.search(r"sees (\d+) by \d+ pixels; the formula says (\d+)", alt).groups()
+    assert seen == formula
 
 
 @pytest.mark.parametrize("name, shape, parameters", [("mnist", (28, 28), "34186"), ("cifar10", (32, 32, 3), "122570")])
