@@ -77,11 +77,23 @@ def test_names_at_line_ends_do_not_cover_each_other():
      (lambda: bh.plot_points(range(5), range(5), groups=list("abcde"), **LABELS, alt=ALT), "5 groups given"),
      (lambda: bh.plot_matrix([1, 2], **LABELS, alt=ALT), "expected .rows, columns"),
      (lambda: bh.show_images(np.eye(8), alt=ALT), "expected .n, height, width"),
+     (lambda: bh.show_images(np.ones((2, 8, 8, 4)), alt=ALT), r"found shape \(2, 8, 8, 4\)"),
+     (lambda: bh.show_images(np.ones((0, 8, 8)), alt=ALT), r"found shape \(0, 8, 8\)"),
      (lambda: bh.show_images(np.ones((2, 8, 8)), captions=["one"], alt=ALT), "1 captions for 2")],
 )  # fmt: skip
 def test_what_does_not_fit_is_refused_with_what_was_found(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize("scale", [np.uint8(255), 1.0])
+def test_colour_pictures_keep_their_colours(scale, shown):
+    red = np.zeros((1, 8, 8, 3), dtype=np.asarray(scale).dtype)
+    red[..., 0] = scale
+    bh.show_images(red, columns=1, alt=ALT)
+    picture = np.asarray(Image.open(io.BytesIO(shown[0][0]["image/png"])).convert("RGB")).reshape(-1, 3)
+    assert np.mean(np.all(np.abs(picture - [255.0, 0, 0]) < 8, axis=1)) > 0.02
+    assert not np.any(np.all(picture < 100, axis=1)), "nothing dark: red is not drawn as grey"
 
 
 def test_line_colours_differ_in_grey_too():
