@@ -1,0 +1,110 @@
+"""Chapter 05: what it builds, taken from the notebook and held against other references; and the chapter on other data."""
+
+import ast
+import os
+import shutil
+import subprocess
+import sys
+from itertools import product
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pytest
+import scipy.integrate
+import scipy.special
+import scipy.stats
+from matplotlib.figure import Figure
+
+import bigmodel_helpers as bh
+
+with bh.quietly():
+    import tensorflow as tf
+
+ROOT = Path(__file__).resolve().parent.parent
+CHAPTER = nbformat.read(ROOT / "notebooks" / "05_vae.ipynb", as_version=4)
+LOG_CHOOSE = np.log(scipy.special.comb(16, np.arange(17)))
+
+
+def functions(*names):
+    """These functions of the chapter, without the rest of the cells in which they are defined."""
+    known = {"np": np, "tf": tf, "bh": bh, "product": product, "norm": scipy.stats.norm, "latent": 2, "trials": 16,
+             "logsumexp": scipy.special.logsumexp, "log_choose": tf.constant(LOG_CHOOSE, "float32")}  # fmt: skip
+    for cell in CHAPTER.cells:
+        for node in ast.parse(cell.source).body if cell.cell_type == "code" else []:
+            if isinstance(node, ast.FunctionDef) and node.name in names:
+                exec(ast.unparse(node), known)
+    return [known[name] for name in names]
+
+
+@pytest.mark.parametrize("mean, log_variance", [(0.0, 0.0), (1.3, -0.7), (-0.4, 1.1)])
+def test_the_divergence_agrees_with_quadrature(mean, log_variance):
+    (kl_to_prior,) = functions("kl_to_prior")
+    q = scipy.stats.norm(mean, np.exp(log_variance / 2))
+    by_quadrature, _ = scipy.integrate.quad(lambda z: q.pdf(z) * (q.logpdf(z) - scipy.stats.norm.logpdf(z)), -30, 30, limit=200)
+    assert kl_to_prior(np.array([mean]), np.array([log_variance])) == pytest.approx(by_quadrature, abs=1e-6)
+
+
+@pytest.fixture
+def toy():
+    """A decoder of one pixel whose logit is the first hidden number, an encoder that always says N((0.3, -0.2), 0.25)."""
+    def encoder(x):
+        return tf.constant(np.tile([[0.3, -0.2, np.log(0.25), np.log(0.25)]], (len(x), 1)))
+
+    def decoder(z):
+        return tf.reshape(tf.cast(z, "float32")[:, 0], (-1, 1, 1, 1))
+
+    x = np.arange(0, 17, 4, dtype="float32").reshape(-1, 1, 1, 1)
+    return encoder, decoder, x
+
+
+def truth(x, density):
+    """Integral of density(z) times the binomial probability of each count, over the first hidden number."""
+    def one(count):
+        return scipy.integrate.quad(lambda z: density(z) * scipy.stats.binom.pmf(count, 16, scipy.special.expit(z)), -12, 12)[0]
+
+    return np.array([one(count) for count in x.ravel()])
+
+
+def test_bound_likelihood_and_gap_agree_with_quadrature_where_it_is_easy(toy):
+    encoder, decoder, x = toy
+    *_, exact_elbo, by_grid, wrongness = functions(
+        "log_likelihood", "kl_to_prior", "guess", "log_joint_on_grid", "exact_elbo", "by_grid", "wrongness")  # fmt: skip
+    log_p = by_grid(decoder, x)
+    np.testing.assert_allclose(log_p, np.log(truth(x, scipy.stats.norm.pdf)), atol=1e-4)
+    q = scipy.stats.norm(0.3, 0.5)
+    explains = [scipy.integrate.quad(lambda z, c=count: q.pdf(z) * scipy.stats.binom.logpmf(c, 16, scipy.special.expit(z)),
+                                     -6, 6)[0] for count in x.ravel()]  # fmt: skip
+    kl = 0.5 * (0.3**2 + 0.2**2 + 2 * (0.25 - 1 - np.log(0.25)))
+    bound = exact_elbo((encoder, decoder), x)
+    np.testing.assert_allclose(bound, np.array(explains) - kl, atol=1e-4)
+    wrong, log_p_near = wrongness((encoder, decoder), x, n=61)
+    middle = slice(1, -1)  # the posteriors of the counts 0 and 16 reach beyond the small grid
+    np.testing.assert_allclose(log_p_near[middle], log_p[middle], atol=1e-3)
+    np.testing.assert_allclose(wrong[middle], (log_p - bound)[middle], atol=1e-3)
+
+
+def test_the_explorer_draws_wherever_the_ring_is():
+    (draw_map,) = functions("draw_map")
+    draw_map.__globals__.update(atlas=np.zeros((32, 32)), decoded=lambda z: np.zeros((1, 8, 8)))
+    for right, up in product((0.02, 0.5, 0.98), repeat=2):
+        assert f"{right:.2f} of the way to the right and {up:.2f}" in draw_map(Figure(figsize=(8, 4)), right=right, up=up)
+
+
+@pytest.mark.parametrize("parameters", [{"dataset": "mnist", "epochs": 3}, {"latent": 3, "epochs": 3}], ids=["mnist", "latent 3"])
+def test_the_chapter_runs_on_other_data_and_with_another_latent_size(parameters, tmp_path):
+    """In a copy of the book, MNIST as a made file; every cell must run, and no bound on what was trained is applied."""
+    for part in ("bigmodel_helpers", "notebooks", "data"):
+        shutil.copytree(ROOT / part, tmp_path / part, ignore=shutil.ignore_patterns("downloads"))
+    (tmp_path / "data" / "downloads").mkdir()
+    rng = np.random.default_rng(0)
+    made = {f"{kind}_{part}": rng.integers(0, high, size=(n, *size), dtype=np.uint8)
+            for part, n in (("train", 256), ("test", 60)) for kind, high, size in (("x", 256, (28, 28)), ("y", 10, ()))}
+    np.savez(tmp_path / "data" / "downloads" / "mnist.npz", **made)
+    command = [sys.executable, "-m", "papermill", "--cwd", "notebooks", "--no-progress-bar", "notebooks/05_vae.ipynb", "out.ipynb"]
+    for name, value in parameters.items():
+        command += ["-p", name, str(value)]
+    environ = os.environ | {"PYTHONPATH": str(tmp_path)}
+    environ.pop("PYTEST_CURRENT_TEST", None)
+    done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
