@@ -1,15 +1,9 @@
 """Chapter 04: what it builds, taken from the notebook and held against other references; and the chapter on other data."""
 
-import ast
-import os
 import re
-import shutil
-import subprocess
-import sys
 from itertools import product
-from pathlib import Path
 
-import nbformat
+import chapters
 import numpy as np
 import pytest
 import scipy.ndimage
@@ -21,19 +15,11 @@ import bigmodel_helpers as bh
 with bh.quietly():
     import tensorflow as tf
 
-ROOT = Path(__file__).resolve().parent.parent
-CHAPTER = nbformat.read(ROOT / "notebooks" / "04_convolution.ipynb", as_version=4)
-
 
 def functions(*names):
-    """These functions of the chapter, without the rest of the cells in which they are defined."""
     photograph = np.random.default_rng(0).random((16, 16))
     known = {"np": np, "bh": bh, "scipy": scipy, "reach": 1, "side": 8, "photograph": photograph}
-    for cell in CHAPTER.cells:
-        for node in ast.parse(cell.source).body if cell.cell_type == "code" else []:
-            if isinstance(node, ast.FunctionDef) and node.name in names:
-                exec(ast.unparse(node), known)
-    return [known[name] for name in names]
+    return chapters.functions("04_convolution", names, known)
 
 
 @pytest.mark.parametrize("n, k, stride, c_in, c_out", [(9, 3, 1, 2, 3), (10, 4, 2, 3, 1), (11, 5, 3, 1, 4), (6, 1, 2, 2, 2)])
@@ -109,21 +95,8 @@ def test_the_field_explorer_shows_as_many_pixels_as_the_formula_says(layers, ker
 @pytest.mark.parametrize("name, shape, parameters", [("mnist", (28, 28), "34186"), ("cifar10", (32, 32, 3), "122570")])
 def test_the_chapter_runs_on_other_data_without_bounds_for_a_part_of_a_set(name, shape, parameters, tmp_path):
     """A made file in a copy of the book, as a lecturer hands one out; every cell must run, and no bound is applied."""
-    for part in ("bigmodel_helpers", "notebooks"):
-        shutil.copytree(ROOT / part, tmp_path / part)
-    (tmp_path / "data" / "downloads").mkdir(parents=True)
-    rng = np.random.default_rng(0)
-    made = {f"{kind}_{part}": rng.integers(0, high, size=(n, *size), dtype=np.uint8)
-            for part, n in (("train", 640), ("test", 100))
-            for kind, high, size in (("x", 256, shape), ("y", 10, (1,) if name == "cifar10" else ()))}  # fmt: skip
-    np.savez(tmp_path / "data" / "downloads" / f"{name}.npz", **made)
-    command = [sys.executable, "-m", "papermill", "--cwd", "notebooks", "--no-progress-bar",
-               "notebooks/04_convolution.ipynb", "out.ipynb", "-p", "dataset", name, "-p", "epochs", "3"]  # fmt: skip
-    environ = os.environ | {"PYTHONPATH": str(tmp_path)}
-    environ.pop("PYTEST_CURRENT_TEST", None)
-    done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-3000:]
-    ran = nbformat.read(tmp_path / "out.ipynb", as_version=4)
+    made = chapters.made_data(shape, (1,) if name == "cifar10" else (), train=640, test=100)
+    ran = chapters.run_in_a_copy("04_convolution", tmp_path, {"dataset": name, "epochs": 3}, **{name: made})
     said = "".join(output.get("text", "") for cell in ran.cells if cell.cell_type == "code" for output in cell.outputs)
     assert f"network of patches: {parameters}, as it must be" in said
     trained = [line for line in said.splitlines() if line.startswith(("patches", "dense, ", "lead", "hiding", "Grad-CAM: two"))]

@@ -1,14 +1,8 @@
 """Chapter 05: what it builds, taken from the notebook and held against other references; and the chapter on other data."""
 
-import ast
-import os
-import shutil
-import subprocess
-import sys
 from itertools import product
-from pathlib import Path
 
-import nbformat
+import chapters
 import numpy as np
 import pytest
 import scipy.integrate
@@ -21,20 +15,13 @@ import bigmodel_helpers as bh
 with bh.quietly():
     import tensorflow as tf
 
-ROOT = Path(__file__).resolve().parent.parent
-CHAPTER = nbformat.read(ROOT / "notebooks" / "05_vae.ipynb", as_version=4)
 LOG_CHOOSE = np.log(scipy.special.comb(16, np.arange(17)))
 
 
 def functions(*names):
-    """These functions of the chapter, without the rest of the cells in which they are defined."""
     known = {"np": np, "tf": tf, "bh": bh, "product": product, "norm": scipy.stats.norm, "latent": 2, "trials": 16,
              "logsumexp": scipy.special.logsumexp, "log_choose": tf.constant(LOG_CHOOSE, "float32")}  # fmt: skip
-    for cell in CHAPTER.cells:
-        for node in ast.parse(cell.source).body if cell.cell_type == "code" else []:
-            if isinstance(node, ast.FunctionDef) and node.name in names:
-                exec(ast.unparse(node), known)
-    return [known[name] for name in names]
+    return chapters.functions("05_vae", names, known)
 
 
 @pytest.mark.parametrize("mean, log_variance", [(0.0, 0.0), (1.3, -0.7), (-0.4, 1.1)])
@@ -94,17 +81,4 @@ def test_the_explorer_draws_wherever_the_ring_is():
 @pytest.mark.parametrize("parameters", [{"dataset": "mnist", "epochs": 3}, {"latent": 3, "epochs": 3}], ids=["mnist", "latent 3"])
 def test_the_chapter_runs_on_other_data_and_with_another_latent_size(parameters, tmp_path):
     """In a copy of the book, MNIST as a made file; every cell must run, and no bound on what was trained is applied."""
-    for part in ("bigmodel_helpers", "notebooks", "data"):
-        shutil.copytree(ROOT / part, tmp_path / part, ignore=shutil.ignore_patterns("downloads"))
-    (tmp_path / "data" / "downloads").mkdir()
-    rng = np.random.default_rng(0)
-    made = {f"{kind}_{part}": rng.integers(0, high, size=(n, *size), dtype=np.uint8)
-            for part, n in (("train", 256), ("test", 60)) for kind, high, size in (("x", 256, (28, 28)), ("y", 10, ()))}
-    np.savez(tmp_path / "data" / "downloads" / "mnist.npz", **made)
-    command = [sys.executable, "-m", "papermill", "--cwd", "notebooks", "--no-progress-bar", "notebooks/05_vae.ipynb", "out.ipynb"]
-    for name, value in parameters.items():
-        command += ["-p", name, str(value)]
-    environ = os.environ | {"PYTHONPATH": str(tmp_path)}
-    environ.pop("PYTEST_CURRENT_TEST", None)
-    done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-3000:]
+    chapters.run_in_a_copy("05_vae", tmp_path, parameters, mnist=chapters.made_data((28, 28), (), train=256, test=60))

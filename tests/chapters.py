@@ -1,0 +1,48 @@
+"""What the tests of single chapters share: a chapter's functions without its other cells, and a run of it on other data."""
+
+import ast
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import numpy as np
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def functions(chapter, names, known):
+    """These functions of a chapter, defined beside the names in `known`, without the rest of their cells."""
+    known = dict(known)
+    for cell in nbformat.read(ROOT / "notebooks" / f"{chapter}.ipynb", as_version=4).cells:
+        for node in ast.parse(cell.source).body if cell.cell_type == "code" else []:
+            if isinstance(node, ast.FunctionDef) and node.name in names:
+                exec(ast.unparse(node), known)
+    return [known[name] for name in names]
+
+
+def made_data(picture, label, train, test):
+    """Random pictures and labels under Keras' array names; shapes of one picture and one label, numbers of both parts."""
+    rng = np.random.default_rng(0)
+    return {f"{kind}_{part}": rng.integers(0, high, size=(n, *shape), dtype=np.uint8)
+            for part, n in (("train", train), ("test", test)) for kind, high, shape in (("x", 256, picture), ("y", 10, label))}
+
+
+def run_in_a_copy(chapter, folder, parameters, **downloads):
+    """Run a chapter in a copy of the book whose data/downloads holds these made sets; return the notebook as it ran."""
+    for part in ("bigmodel_helpers", "notebooks", "data"):
+        shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("downloads"))
+    (folder / "data" / "downloads").mkdir()
+    for name, arrays in downloads.items():
+        np.savez(folder / "data" / "downloads" / f"{name}.npz", **arrays)
+    command = [sys.executable, "-m", "papermill", "--cwd", "notebooks", "--no-progress-bar",
+               f"notebooks/{chapter}.ipynb", "out.ipynb"]  # fmt: skip
+    for name, value in parameters.items():
+        command += ["-p", name, str(value)]
+    environ = os.environ | {"PYTHONPATH": str(folder)}
+    environ.pop("PYTEST_CURRENT_TEST", None)
+    done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return nbformat.read(folder / "out.ipynb", as_version=4)
