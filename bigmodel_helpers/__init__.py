@@ -6,7 +6,7 @@ those are what the chapters teach.
 """
 
 from .claims import check_close, claim
-from .data import load_data
+from .data import image_folder, load_data
 from .exercises import check
 from .explore import explore, still
 from .plotting import COLOURS, new_figure, plot_lines, plot_matrix, plot_points, show_figure, show_images
@@ -18,6 +18,7 @@ __all__ = [
     "check_close",
     "claim",
     "explore",
+    "image_folder",
     "load_data",
     "new_figure",
     "plot_lines",

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import nbformat
 import numpy as np
+from PIL import Image
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -28,6 +29,15 @@ def made_data(picture, label, train, test):
     rng = np.random.default_rng(0)
     return {f"{kind}_{part}": rng.integers(0, high, size=(n, *shape), dtype=np.uint8)
             for part, n in (("train", train), ("test", test)) for kind, high, shape in (("x", 256, picture), ("y", 10, label))}
+
+
+def made_folder(folder, count):
+    """A folder with so many colour pictures of random blocks, of several sizes; its path."""
+    folder.mkdir()
+    for number, blocks in enumerate(np.random.default_rng(0).integers(0, 256, (count, 4, 4, 3), dtype=np.uint8)):
+        size = 40 + number % 30, 50
+        Image.fromarray(blocks).resize(size).save(folder / f"{number}.jpg")
+    return folder
 
 
 def run_in_a_copy(chapter, folder, parameters, **downloads):
