@@ -87,9 +87,12 @@ def image_folder(path, size):
     Raises:
         ValueError: if the path is no folder, no picture in it can be read, or the size is no whole number from 1 on.
 
-    >>> pictures = image_folder("my/holidays", 64)  # doctest: +SKIP
-    >>> for batch in pictures.batch(32):  # doctest: +SKIP
-    ...     print(batch.shape)
+    >>> import keras, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     keras.utils.save_img(f"{folder}/wide.png", np.zeros((30, 40, 3)))
+    ...     batch = next(iter(image_folder(folder, 16).batch(10)))
+    >>> batch.shape, batch.dtype
+    (TensorShape([1, 16, 16, 3]), tf.uint8)
     """
     if not isinstance(size, int) or size < 1:
         raise ValueError(f"size is {size!r}, expected the side of a picture in pixels, such as 64.")
