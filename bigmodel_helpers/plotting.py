@@ -233,8 +233,8 @@ def show_images(images, *, captions=None, columns=10, alt):
     """Show pictures in a grid: grey ones darkest where the value is largest, all on one scale; colour ones as they are.
 
     Args:
-        images: shape (n, height, width), or (n, height, width, 3) for red, green and blue: whole numbers from 0 to 255
-            or floating-point numbers from 0 to 1.
+        images: shape (n, height, width) or (n, height, width, 1), or (n, height, width, 3) for red, green and blue:
+            whole numbers from 0 to 255 or floating-point numbers from 0 to 1.
         captions: n short texts to stand above the pictures.
         columns: pictures in a row.
         alt: the sentence that describes the figure.
@@ -246,9 +246,9 @@ def show_images(images, *, captions=None, columns=10, alt):
     A dark diagonal.
     """
     images = np.asarray(images)
-    if not len(images) or images.ndim != 3 and images.shape[3:] != (3,):
+    if not len(images) or images.ndim != 3 and images.shape[3:] not in ((1,), (3,)):
         raise ValueError(
-            f"found shape {images.shape}, expected (n, height, width) or (n, height, width, 3); one picture is images[None]."
+            f"found shape {images.shape}, expected (n, height, width[, 1 or 3]); one picture is images[None]."
         )
     if captions is not None and len(captions) != len(images):
         raise ValueError(f"{len(captions)} captions for {len(images)} pictures; give one each.")

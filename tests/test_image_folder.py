@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def save(path, pixels, mode=None):
-    Image.fromarray(pixels).convert(mode).save(path) if mode else Image.fromarray(pixels).save(path)
+    Image.fromarray(pixels).convert(mode).save(path)  # no mode: as it is
 
 
 def noise(*shape, seed=0):

@@ -96,6 +96,13 @@ def test_colour_pictures_keep_their_colours(scale, shown):
     assert not np.any(np.all(picture < 100, axis=1)), "nothing dark: red is not drawn as grey"
 
 
+def test_grey_pictures_may_have_a_channel(shown):
+    grey = np.arange(128.0).reshape(2, 8, 8)
+    bh.show_images(grey, alt=ALT)
+    bh.show_images(grey[..., None], alt=ALT)
+    assert shown[0] == shown[1]
+
+
 def test_line_colours_differ_in_grey_too():
     greys = [np.dot([0.299, 0.587, 0.114], [int(COLOURS[name][i : i + 2], 16) for i in (1, 3, 5)])
              for name, _ in _LINE_LOOKS]  # fmt: skip
