@@ -15,11 +15,11 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def functions(chapter, names, known):
-    """These functions of a chapter, defined beside the names in `known`, without the rest of their cells."""
+    """These functions and classes of a chapter, defined beside the names in `known`, without the rest of their cells."""
     known = dict(known)
     for cell in nbformat.read(ROOT / "notebooks" / f"{chapter}.ipynb", as_version=4).cells:
         for node in ast.parse(cell.source).body if cell.cell_type == "code" else []:
-            if isinstance(node, ast.FunctionDef) and node.name in names:
+            if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and node.name in names:
                 exec(ast.unparse(node), known)
     return [known[name] for name in names]
 
