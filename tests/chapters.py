@@ -15,11 +15,12 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def functions(chapter, names, known):
-    """These functions and classes of a chapter, defined beside the names in `known`, without the rest of their cells."""
+    """These functions, classes and values of a chapter, defined beside the names in `known`, without its other code."""
     known = dict(known)
     for cell in nbformat.read(ROOT / "notebooks" / f"{chapter}.ipynb", as_version=4).cells:
         for node in ast.parse(cell.source).body if cell.cell_type == "code" else []:
-            if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and node.name in names:
+            targets = node.targets if isinstance(node, ast.Assign) else [node]
+            if any(getattr(target, "id", getattr(target, "name", None)) in names for target in targets):
                 exec(ast.unparse(node), known)
     return [known[name] for name in names]
 
