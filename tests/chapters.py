@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nbformat
@@ -57,3 +58,14 @@ def run_in_a_copy(chapter, folder, parameters, **downloads):
     done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
     return nbformat.read(folder / "out.ipynb", as_version=4)
+
+
+def run_side_by_side(folder, *runs):
+    """Several runs of `run_in_a_copy` at the same time, each `(chapter, parameters, downloads)`; the notebooks as they ran.
+
+    A chapter on a little made data spends most of its time on one core, so two runs take hardly longer than one.
+    """
+    with ThreadPoolExecutor() as pool:
+        started = [pool.submit(run_in_a_copy, chapter, folder / str(number), parameters, **downloads)
+                   for number, (chapter, parameters, downloads) in enumerate(runs)]  # fmt: skip
+        return [run.result() for run in started]

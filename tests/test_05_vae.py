@@ -78,12 +78,11 @@ def test_the_explorer_draws_wherever_the_ring_is():
         assert f"{right:.2f} of the way to the right and {up:.2f}" in draw_map(Figure(figsize=(8, 4)), right=right, up=up)
 
 
-def test_the_chapter_runs_on_other_data(tmp_path):
-    """In a copy of the book, MNIST as a made file; every cell must run, and no bound on what was trained is applied."""
+def test_the_chapter_runs_on_other_data_and_on_a_folder_with_another_latent_size(tmp_path):
+    """MNIST as a made file, and colour pictures; every cell must run, and no bound on what was trained is applied."""
     mnist = chapters.made_data((28, 28), (), train=256, test=60)
-    chapters.run_in_a_copy("05_vae", tmp_path, {"dataset": "mnist", "epochs": 3}, mnist=mnist)
-
-
-def test_the_chapter_runs_on_a_folder_of_pictures_and_with_another_latent_size(tmp_path):
     folder = chapters.made_folder(tmp_path / "mine", count=150)
-    chapters.run_in_a_copy("05_vae", tmp_path, {"dataset": folder, "size": 32, "latent": 3, "epochs": 3})
+    chapters.run_side_by_side(
+        tmp_path, ("05_vae", {"dataset": "mnist", "epochs": 3}, {"mnist": mnist}),
+        ("05_vae", {"dataset": folder, "size": 32, "latent": 3, "epochs": 3}, {}),
+    )  # fmt: skip
