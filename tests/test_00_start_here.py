@@ -1,0 +1,127 @@
+"""Chapter 00: its counts against other ways of counting, and its tables against the book."""
+
+import re
+
+import chapters
+import nbformat
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+import bigmodel_helpers as bh
+
+with bh.quietly():
+    import keras
+
+NOTEBOOKS = chapters.ROOT / "notebooks"
+
+
+def functions(*names, **known):
+    return chapters.functions("00_start_here", names, {"np": np, "bh": bh} | known)
+
+
+def prose(path):
+    return [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "markdown"]
+
+
+def rows(heading):
+    """The rows of the table under this heading, as lists of cells."""
+    (section,) = [text for text in prose(NOTEBOOKS / "00_start_here.ipynb") if text.startswith(heading)]
+    return [[part.strip() for part in line.strip("|").split("|")] for line in section.splitlines() if line.startswith("|")][2:]
+
+
+@pytest.mark.parametrize("sizes", [(5, 1), (64, 32, 10), (7, 3, 9, 2)])
+def test_dense_parameters_are_those_of_a_keras_network(sizes):
+    (dense_parameters,) = functions("dense_parameters")
+    network = keras.Sequential([keras.Input((sizes[0],)), *(keras.layers.Dense(size) for size in sizes[1:])])
+    assert dense_parameters(*sizes) == network.count_params()
+
+
+def test_published_counts():
+    """Counts that others found by building the models with random weights."""
+    gpt, bert, vision_transformer, *_ = functions("gpt", "bert", "vision_transformer", "block", "dense_parameters")
+    assert [gpt(blocks, d, 50_257, 1024) for blocks, d in ((12, 768), (24, 1024), (36, 1280), (48, 1600))] == [
+        124_439_808, 354_823_168, 774_030_080, 1_557_611_200]  # fmt: skip
+    assert (bert(12, 768), bert(24, 1024)) == (109_482_240, 335_141_888)
+    assert vision_transformer(12, 768) == 86_567_656
+
+
+def test_flops_are_those_of_a_training_step_written_out():
+    """Every product of a forward and a backward pass goes through one function that counts."""
+    (training_flops, _) = functions("training_flops", "product_flops")
+    for sizes in ((4, 3), (5, 7, 2), (3, 3, 3, 3)):
+        count, batch, rng = [0], 6, np.random.default_rng(0)
+
+        def product(a, b, count=count):
+            count[0] += sum(2 for _ in range(a.shape[0] * a.shape[1] * b.shape[1]))
+            return a @ b
+
+        weights = [rng.normal(size=pair) for pair in zip(sizes, sizes[1:])]
+        values = [rng.normal(size=(batch, sizes[0]))]
+        for w in weights:
+            values.append(product(values[-1], w))
+        back = np.ones_like(values[-1])
+        for layer in reversed(range(len(weights))):
+            product(values[layer].T, back)
+            if layer:
+                back = product(back, weights[layer].T)
+        assert training_flops(batch, *sizes) == count[0]
+
+
+def test_lora_and_the_cache_are_counted_as_arrays():
+    """The arrays of a small GPT of the shape d = 128 L, made and weighed."""
+    size_project, _ = functions("size_project", "TASKS")
+    blocks, d = 2, 256
+    parameters = 12 * d**2 * blocks
+    thin = sum(np.zeros(shape, "float16").nbytes for _ in range(blocks * 4) for shape in ((d, 16), (16, d)))
+    parts, flops = size_project("fine-tune a small part", parameters, 10.0)
+    assert parts["slopes"] * 1e9 == pytest.approx(thin) and parts["optimiser"] * 1e9 == pytest.approx(6 * thin)
+    assert parts["weights"] * 1e9 == pytest.approx(2 * parameters + thin) and flops == pytest.approx(40 * parameters)
+    cache = sum(np.zeros((2048, d), "float16").nbytes for _ in range(2 * blocks))
+    assert size_project("serve", parameters, 1.0)[0]["cache"] * 1e9 == pytest.approx(cache)
+    whole, _ = size_project("train from scratch", parameters, 1.0)
+    assert (whole["weights"] + whole["slopes"] + whole["optimiser"]) * 1e9 == pytest.approx(16 * parameters)
+
+
+def test_the_explorer_at_the_ends_of_its_sliders():
+    draw, tasks, *_ = functions("draw_project", "TASKS", "size_project", "gpu_days", "PEAK", "short")
+    for task in tasks:
+        for log_parameters, log_tokens, log_gpus in ((6.0, 6.0, 0), (12.0, 13.0, 14), (6.0, 13.0, 14), (12.0, 6.0, 0)):
+            figure = Figure(figsize=(8, 4))
+            said = draw(figure, task=task, log_parameters=log_parameters, log_tokens=log_tokens, log_gpus=log_gpus)
+            figure.canvas.draw()
+            low, high = figure.axes[0].get_xlim()
+            assert not re.search(r"\b(nan|inf)\b", said)
+            assert all(low < bar.get_width() < high for bar in figure.axes[0].patches)
+
+
+def test_the_map_lists_every_chapter_with_its_own_question():
+    listed = {row[0]: row[1] for row in rows("## The map")}
+    others = [path for path in sorted(NOTEBOOKS.glob("*.ipynb")) if path.stem != "00_start_here"]
+    assert listed == {f"[{path.stem[:2]}]({path.name})": re.search(r"^# (.+)$", prose(path)[0], re.MULTILINE).group(1)
+                      for path in others}  # fmt: skip
+
+
+def test_every_word_of_the_glossary_is_used_where_it_says():
+    for words, _, chapter in rows("## The words of this book"):
+        (path,) = NOTEBOOKS.glob(f"{chapter}_*.ipynb")
+        text = "\n".join(prose(path)).lower()
+        for word in re.split(r"[,()]", words):
+            assert word.strip().lower() in text, f"{word} in {path.name}"
+
+
+def test_wrong_answers_to_the_hardest_exercise_are_refused(capsys):
+    cases, solution, *_ = functions("fit_cases", "blocks_solution", "bytes_for", "gpt", "block")
+    (gpt, _) = functions("gpt", "block")
+
+    def forgets_activations(gpus):
+        return max(n for n in range(1, 300) if 16 * gpt(n, 128 * n, 50_257, 2048) <= 80e9 * gpus)
+
+    def one_too_many(gpus):
+        return solution(gpus) + 1
+
+    for answer in (forgets_activations, one_too_many, lambda gpus: ...):
+        bh.check(answer, cases)
+        assert capsys.readouterr().out.startswith("not ")
+    bh.check(solution, cases)
+    assert capsys.readouterr().out.startswith("correct")
