@@ -121,6 +121,15 @@ def test_links_lead_somewhere(chapter):
             assert target.startswith("https://doi.org/") or target.startswith("https://creativecommons.org/")
 
 
+def test_a_chapter_leads_to_its_neighbours_by_their_questions(chapter):
+    titles = [nbformat.read(path, as_version=4).cells[0].source.split("\n")[0] for path in CHAPTERS]
+    questions = {path.name: title.removeprefix("# ") for path, title in zip(CHAPTERS, titles)}
+    names, place = list(questions), CHAPTERS.index(chapter.path)
+    links = re.findall(r"\*\*(Before|Next):\*\* \[(.+?)\]\((.+?)\)", prose(chapter)[0])
+    expected = [("Before", place - 1)] * (place > 0) + [("Next", place + 1)] * (place + 1 < len(names))
+    assert links == [(word, questions[names[i]], names[i]) for word, i in expected]
+
+
 def test_a_chapter_is_small_and_stored_in_the_normal_form(chapter):
     raw = chapter.path.read_text(encoding="utf-8")
     assert len(raw.encode()) < 500_000
