@@ -118,7 +118,7 @@ def test_the_explorers_draw_at_the_ends_of_their_sliders():
     stations = np.random.default_rng(6).normal(size=(6, 16))
     stations *= 4 / np.linalg.norm(stations, axis=1, keepdims=True)
     draw_walk, _ = functions(
-        "draw_walk", "on_the_way", stations=stations, hidden=16, known=np.zeros((1, 8, 8, 1)), nearest=lambda x: ([0], [1.5]),
+        "draw_walk", "on_the_way", stations=stations, latent=16, known=np.zeros((1, 8, 8, 1)), nearest=lambda x: ([0], [1.5]),
         average=lambda z, training: tf.zeros((1, 8, 8, 1)),
     )  # fmt: skip
     for time in (0.0, 2.95, 6.0):

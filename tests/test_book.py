@@ -2,6 +2,7 @@
 
 import ast
 import base64
+import itertools
 import json
 import re
 import subprocess
@@ -75,6 +76,17 @@ def test_cells_are_short_and_narrow_and_explained(chapter):
 def test_every_cell_has_its_place_in_the_slides(chapter):
     kinds = {"slide", "subslide", "fragment", "skip", "notes", "-"}
     assert all(cell.metadata.get("slideshow", {}).get("slide_type") in kinds for cell in chapter.cells)
+
+
+def test_the_slides_show_every_figure_and_keep_a_lead_in_with_its_code(chapter):
+    lecture = list(itertools.takewhile(lambda cell: "## Exercises" not in cell.source, chapter.cells))
+    kinds = [cell.metadata.slideshow.slide_type for cell in lecture]
+    for cell, kind in zip(lecture, kinds):
+        if cell.cell_type == "code" and any("image/png" in output.get("data", {}) for output in cell.outputs):
+            assert kind != "skip", cell.source[:60]
+    for (above, below), kind in zip(itertools.pairwise(lecture), kinds[1:]):
+        if above.cell_type == "markdown" and below.cell_type == "code" and above.source.rstrip().endswith(":"):
+            assert kind in ("fragment", "skip"), f"a new slide between {above.source[-60:]!r} and its code"
 
 
 def test_every_picture_has_a_sentence_and_no_output_knows_this_machine(chapter):
