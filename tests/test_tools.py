@@ -80,3 +80,21 @@ def test_ctrl_c_ends_a_command_with_a_word(chapters):
 
     with pytest.raises(SystemExit, match="interrupted"):
         chapters.command(interrupted)
+
+
+def test_all_files_are_tested_side_by_side_with_one_thread_each_and_a_chapter_alone(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "tools")
+    spec = importlib.util.spec_from_file_location("the_test_command", ROOT / "tools" / "test.py")
+    module, calls = importlib.util.module_from_spec(spec), []
+    spec.loader.exec_module(module)
+    monkeypatch.setattr(module, "become", calls.append)
+    monkeypatch.setattr(module.os, "sched_getaffinity", lambda process: set(range(12)), raising=False)
+    monkeypatch.chdir(ROOT)
+    for name in module.THREADS:
+        monkeypatch.setenv(name, "3")
+    module.main(["00"])
+    assert calls[-1][2:] == ["pytest", str(ROOT / "notebooks" / "00_start_here.ipynb")]
+    assert {module.os.environ[name] for name in module.THREADS} == {"3"}
+    module.main(["-x"])
+    assert calls[-1][2:] == ["pytest", "-x", "-n", "8", "--dist", "loadfile"]
+    assert {module.os.environ[name] for name in module.THREADS} == {"1"}

@@ -10,6 +10,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS, WORK = ROOT / "notebooks", ROOT / "work"
+# what caps the threads of NumPy's and TensorFlow's libraries
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 ORIGINS = WORK / ".origins.json"  # for each copy, the sha256 of the chapter it was made from
 
 

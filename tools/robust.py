@@ -11,12 +11,11 @@ import statistics
 import sys
 
 import nbformat
-from _chapters import ROOT, chosen, command
+from _chapters import ROOT, THREADS, chosen, command
 from nbclient.exceptions import CellExecutionError
 from nbval.plugin import get_sanitize_patterns
 from refresh import client_for
 
-THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 RUNS = [({"seed": seed}, {}) for seed in range(10)]
 RUNS += [({}, dict.fromkeys(THREADS, str(threads))) for threads in (1, 2, 4)] + [({}, {"TF_ENABLE_ONEDNN_OPTS": "0"})]
 RULES = get_sanitize_patterns((ROOT / "tests" / "nbval_sanitize.cfg").read_text(encoding="ascii"))
