@@ -9,7 +9,7 @@ from .claims import check_close, claim
 from .data import image_folder, load_data
 from .exercises import check
 from .explore import explore, still
-from .plotting import COLOURS, new_figure, plot_lines, plot_matrix, plot_points, show_figure, show_images
+from .plotting import COLOURS, new_figure, plot_lines, plot_matrix, show_figure, show_images
 from .runtime import progress, quietly, setup
 
 __all__ = [
@@ -23,7 +23,6 @@ __all__ = [
     "new_figure",
     "plot_lines",
     "plot_matrix",
-    "plot_points",
     "progress",
     "quietly",
     "setup",

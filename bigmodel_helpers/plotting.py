@@ -157,40 +157,6 @@ def _name_line_ends(axes, x_end, ends):
         lowest = height
 
 
-def plot_points(x, y, *, groups=None, x_label, y_label, alt=None, ax=None):
-    """Draw points in the plane, with a colour and a shape for each of up to four groups.
-
-    Args:
-        x, y: coordinates, shape (n,).
-        groups: a name for each point, shape (n,); each group is named at its centre.
-        x_label, y_label, alt, ax: as in `plot_lines`.
-
-    Returns:
-        As `plot_lines`.
-
-    Raises:
-        ValueError: for more than four groups, lengths that differ, or a missing sentence.
-
-    >>> plot_points([0, 1], [1, 0], groups=["a", "b"], x_label="x", y_label="y", alt="Two points.")
-    Two points.
-    """
-    x, y = np.asarray(x), np.asarray(y)
-    groups = np.full(x.shape, "") if groups is None else np.asarray(groups)
-    if not x.shape == y.shape == groups.shape:
-        raise ValueError(f"x has shape {x.shape}, y {y.shape}, groups {groups.shape}; make them equal.")
-    names = list(dict.fromkeys(groups.tolist()))
-    if len(names) > len(_LINE_LOOKS):
-        raise ValueError(f"{len(names)} groups given; readers tell one to four apart. Merge some, or split the figure.")
-    figure, axes = _axes_for(ax, alt)
-    for name, (colour, _), marker in zip(names, _LINE_LOOKS, "osD^"):
-        here = groups == name
-        axes.scatter(x[here], y[here], color=COLOURS[colour], marker=marker, s=28, edgecolor="white", linewidth=0.6)
-        axes.annotate(str(name), (x[here].mean(), y[here].mean()), color=COLOURS[colour], ha="center", va="center",
-                      fontsize=12, bbox={"boxstyle": "round", "facecolor": "white", "edgecolor": "none", "alpha": 0.8})
-    axes.set(xlabel=x_label, ylabel=y_label)
-    return _finish(figure, axes, alt)
-
-
 def plot_matrix(matrix, *, x_label, y_label, digits=None, symmetric=False, alt=None, ax=None):
     """Draw a matrix as a heat map, with its numbers in the cells if asked.
 

@@ -15,7 +15,6 @@ ALT = "A sentence."
 LABELS = {"x_label": "x (m)", "y_label": "y (s)"}
 FIGURES = {
     "plot_lines": lambda **k: bh.plot_lines([1, 2], {"a": [1, 2]}, **LABELS, **k),
-    "plot_points": lambda **k: bh.plot_points([1, 2], [3, 4], groups=["a", "b"], **LABELS, **k),
     "plot_matrix": lambda **k: bh.plot_matrix(np.eye(3), digits=1, **LABELS, **k),
 }
 
@@ -73,8 +72,6 @@ def test_names_at_line_ends_do_not_cover_each_other():
     ("call", "message"),
     [(lambda: bh.plot_lines([1], dict.fromkeys("abcde", [1]), **LABELS, alt=ALT), "5 lines given"),
      (lambda: bh.plot_lines([1, 2], {"a": [1]}, **LABELS, alt=ALT), "has shape"),
-     (lambda: bh.plot_points([1, 2], [1], **LABELS, alt=ALT), "make them equal"),
-     (lambda: bh.plot_points(range(5), range(5), groups=list("abcde"), **LABELS, alt=ALT), "5 groups given"),
      (lambda: bh.plot_matrix([1, 2], **LABELS, alt=ALT), "expected .rows, columns"),
      (lambda: bh.show_images(np.eye(8), alt=ALT), "expected .n, height, width"),
      (lambda: bh.show_images(np.ones((2, 8, 8, 4)), alt=ALT), r"found shape \(2, 8, 8, 4\)"),
