@@ -112,7 +112,7 @@ def test_grid_and_random_search_as_integrals():
 
 
 def test_the_temperature_is_where_the_slope_vanishes():
-    temperature, cross_entropy = functions("temperature", "cross_entropy")
+    temperature, cross_entropy, _ = functions("temperature", "cross_entropy", "log_softmax")
     rng = np.random.default_rng(5)
     scores = rng.normal(size=(3000, 4))
     truth = np.argmax(0.7 * scores + rng.gumbel(size=scores.shape), axis=1)
@@ -127,7 +127,7 @@ def test_the_temperature_is_where_the_slope_vanishes():
 
 
 def test_the_calibration_error_is_a_loop_over_bins():
-    calibration_error, _ = functions("calibration_error", "reliability")
+    calibration_error, *_ = functions("calibration_error", "reliability", "log_softmax")
     rng = np.random.default_rng(6)
     scores, truth = 3 * rng.normal(size=(500, 3)), rng.integers(0, 3, 500)
     p = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
