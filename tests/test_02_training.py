@@ -16,12 +16,13 @@ import bigmodel_helpers as bh
 
 with bh.quietly():
     import keras
+    import tensorflow as tf
 
 RULES = ("sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw")
 
 
 def functions(*names, **known):
-    base = {"np": np, "keras": keras, "layers": keras.layers, "bh": bh, "rng": np.random.default_rng(0)}
+    base = {"np": np, "tf": tf, "keras": keras, "layers": keras.layers, "bh": bh, "rng": np.random.default_rng(0)}
     return chapters.functions("02_training", names, base | known)
 
 
@@ -122,10 +123,19 @@ def test_clipping_keeps_the_direction():
     assert np.array_equal(clip(g, 13.0), g) and np.array_equal(clip(g / 100), g / 100)
 
 
-def test_deep_layers_do_not_share_their_first_weights():
-    (deep_network,) = functions("deep_network")
-    matrices = [w for w in deep_network(depth=3, neurons=8).get_weights() if w.shape == (8, 8)]
-    assert len(matrices) == 3 and not np.array_equal(matrices[0], matrices[1])
+@pytest.mark.parametrize("residual", [False, True])
+def test_the_equal_layers_agree_with_numpy_and_do_not_share_their_first_weights(residual):
+    keras.utils.set_random_seed(0)
+    (EqualLayers,) = functions("EqualLayers")
+    layer = EqualLayers(gain=2.0, residual=residual, depth=3, neurons=8)
+    matrices, biases = layer.get_weights()
+    assert matrices.shape == (3, 8, 8) and len(np.unique(matrices)) == matrices.size and not biases.any()
+    biases = np.random.default_rng(4).normal(size=(3, 8)).astype("float32")
+    layer.set_weights([matrices, biases])
+    h = x = np.random.default_rng(5).normal(size=(6, 8)).astype("float32")
+    for W, b in zip(matrices, biases):
+        h = residual * h + np.maximum(0, h @ W + b)
+    np.testing.assert_allclose(layer(x), h, atol=1e-5)
 
 
 def test_the_race_is_drawn_at_the_ends_of_its_sliders():
