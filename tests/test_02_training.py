@@ -138,6 +138,14 @@ def test_the_equal_layers_agree_with_numpy_and_do_not_share_their_first_weights(
     np.testing.assert_allclose(layer(x), h, atol=1e-5)
 
 
+@pytest.mark.parametrize("gain", [2.0, 0.25])
+def test_the_equal_layers_begin_with_their_gain(gain):
+    keras.utils.set_random_seed(0)
+    (EqualLayers,) = functions("EqualLayers")
+    spread = EqualLayers(gain=gain).get_weights()[0].std()  # of 16,384 weights: known to a two-hundredth
+    np.testing.assert_allclose(spread, np.sqrt(gain / 32), rtol=0.03)
+
+
 def test_the_race_is_drawn_at_the_ends_of_its_sliders():
     draw_race, surfaces, *_ = functions("draw_race", "SURFACES", "run", "START", "hilly_slope", *RULES)
     assert list(surfaces) == ["valley", "banana", "saddle", "bumps"]
