@@ -103,8 +103,8 @@ def test_the_map_lists_every_chapter_with_its_own_question():
 
 
 def test_every_word_of_the_glossary_is_used_where_it_says():
-    for words, _, chapters in rows("## The words of this book"):
-        for chapter in chapters.split(", "):
+    for words, _, stands_in in rows("## The words of this book"):
+        for chapter in stands_in.split(", "):
             (path,) = NOTEBOOKS.glob(f"{chapter}_*.ipynb")
             text = "\n".join(prose(path)).lower()
             for word in re.split(r"[,()]", words):
