@@ -38,7 +38,9 @@ def stored_faults(notebook, cell, number):
     if cell.execution_count is None:
         faults.append("the stored cell was never executed, so nothing could be compared")
     elif cell.execution_count != number + 1:
-        faults.append(f"the stored cell was executed as number {cell.execution_count}, but it stands as {number + 1}")
+        faults.append(
+            f"the stored cell was executed as number {cell.execution_count}, but it stands as {number + 1}"
+        )
     for output in cell.outputs:
         if output.output_type == "error":
             faults.append(f"the stored output is an error: {output.ename}")
@@ -47,7 +49,9 @@ def stored_faults(notebook, cell, number):
         if WIDGET_VIEW in output.get("data", {}):
             faults.append("the stored output holds a view of a widget that is no more")
     exempting = set(cell.metadata.get("tags", [])) & set(metadata_tags)
-    exempting |= {line.strip().lstrip("# ") for line in cell.source.splitlines()} & set(comment_markers)
+    exempting |= {line.strip().lstrip("# ") for line in cell.source.splitlines()} & set(
+        comment_markers
+    )
     faults += [f"exemptions are forbidden: {mark}" for mark in sorted(exempting)]
     return faults
 
@@ -62,14 +66,18 @@ def changed_faults(cell, stored, fresh):
         pictures = [output.get("data", {}).get("image/png") for output in (before, after)]
         if None in pictures:
             continue
-        alts = [output.get("metadata", {}).get("image/png", {}).get("alt") for output in (before, after)]
+        alts = [
+            output.get("metadata", {}).get("image/png", {}).get("alt") for output in (before, after)
+        ]
         if alts[0] != alts[1]:
             faults.append(f"the picture's description was {alts[0]!r}, now {alts[1]!r}")
         before, after = (Image.open(io.BytesIO(base64.b64decode(picture))) for picture in pictures)
         if before.size != after.size:
             faults.append(f"the picture was {before.size} pixels, now {after.size}")
         elif exact and (distance := pixel_distance(before, after)) > PIXEL_TOLERANCE:
-            faults.append(f"the picture has changed by {distance:.1f}, at most {PIXEL_TOLERANCE} allowed")
+            faults.append(
+                f"the picture has changed by {distance:.1f}, at most {PIXEL_TOLERANCE} allowed"
+            )
     return faults
 
 

@@ -40,7 +40,9 @@ def claim(name, value, *, at_least=None, at_most=None, equals=None, within=None)
     if at_least is None and at_most is None and equals is None:
         raise ValueError(f"the claim {name!r} has no bound; give at_least, at_most or equals.")
     if equals is None and within is not None:
-        raise ValueError(f"the claim {name!r} has within={within!r} but no equals; within says how far from equals.")
+        raise ValueError(
+            f"the claim {name!r} has within={within!r} but no equals; within says how far from equals."
+        )
     if equals is not None and not (at_least is None and at_most is None):
         raise ValueError(f"the claim {name!r} has both equals and a bound; give one or the other.")
     if equals is not None and within is None:
@@ -55,7 +57,9 @@ def claim(name, value, *, at_least=None, at_most=None, equals=None, within=None)
         _require(value <= at_most, name, value, f"at most {at_most:g}")
         parts.append(f"at most {at_most:g}")
     if equals is not None:
-        _require(abs(value - equals) <= within, name, value, f"equal to {equals:g} within {within:g}")
+        _require(
+            abs(value - equals) <= within, name, value, f"equal to {equals:g} within {within:g}"
+        )
         parts.append(f"equals {equals:g} within {within:g}")
     print(f"{name}: measured {_short(value)}, {' and '.join(parts)}")
 

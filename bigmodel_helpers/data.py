@@ -26,7 +26,11 @@ DIGITS_SPLIT = 1157
 _LARGER = {
     "mnist": ((28, 28), (), ("mnist.npz",)),
     "fashion_mnist": ((28, 28), (), ("fashion-mnist",)),
-    "cifar10": ((32, 32, 3), (1,), ("cifar-10-batches-py-target", "cifar-10-batches-py-target_archive")),
+    "cifar10": (
+        (32, 32, 3),
+        (1,),
+        ("cifar-10-batches-py-target", "cifar-10-batches-py-target_archive"),
+    ),
 }
 _CLASSES = 10
 _PICTURE_FILES = {".jpg", ".jpeg", ".png"}
@@ -60,9 +64,14 @@ def load_data(name):
     """
     if name == "digits":
         images, labels = _read_shipped(FOLDER / "digits.npz", DIGITS_SHA256)
-        return (images[:DIGITS_SPLIT], labels[:DIGITS_SPLIT]), (images[DIGITS_SPLIT:], labels[DIGITS_SPLIT:])
+        return (images[:DIGITS_SPLIT], labels[:DIGITS_SPLIT]), (
+            images[DIGITS_SPLIT:],
+            labels[DIGITS_SPLIT:],
+        )
     if name not in _LARGER:
-        raise ValueError(f"there is no data set {name!r}; there are 'digits', {', '.join(map(repr, _LARGER))}.")
+        raise ValueError(
+            f"there is no data set {name!r}; there are 'digits', {', '.join(map(repr, _LARGER))}."
+        )
     brought = FOLDER / "downloads" / f"{name}.npz"
     return _read_brought(brought, name) if brought.exists() else _download(name)
 
@@ -101,9 +110,15 @@ def image_folder(path, size):
         what = "is a file, not a folder" if folder.exists() else "is no folder"
         mend = f"Give the path of a folder of JPEG or PNG pictures; a relative one starts at {Path.cwd()}."
         raise ValueError(f"{folder} {what}. {mend}")
-    files = sorted(str(file) for file in folder.rglob("*") if file.suffix.lower() in _PICTURE_FILES and file.is_file())
+    files = sorted(
+        str(file)
+        for file in folder.rglob("*")
+        if file.suffix.lower() in _PICTURE_FILES and file.is_file()
+    )
     if not files:
-        raise ValueError(f"there is no picture in {folder}: expected files that end with {', '.join(sorted(_PICTURE_FILES))}.")
+        raise ValueError(
+            f"there is no picture in {folder}: expected files that end with {', '.join(sorted(_PICTURE_FILES))}."
+        )
     return _readable(files, folder, size)
 
 
@@ -116,15 +131,21 @@ def _readable(files, folder, size):
     def picture(file):
         pixels = tf.io.decode_image(tf.io.read_file(file), channels=3, expand_animations=False)
         pixels = tf.cast(tf.ensure_shape(pixels, (None, None, 3)), "float32")
-        pixels = keras.ops.image.resize(pixels, (size, size), antialias=True, crop_to_aspect_ratio=True)
+        pixels = keras.ops.image.resize(
+            pixels, (size, size), antialias=True, crop_to_aspect_ratio=True
+        )
         return tf.saturate_cast(tf.round(pixels), "uint8")
 
     def data_set(of):
-        return tf.data.Dataset.from_tensor_slices(of).map(lambda file: (file, picture(file)), num_parallel_calls=tf.data.AUTOTUNE)
+        return tf.data.Dataset.from_tensor_slices(of).map(
+            lambda file: (file, picture(file)), num_parallel_calls=tf.data.AUTOTUNE
+        )
 
     found = []
     with quietly():  # the decoder writes a line of its own for every broken file
-        for start in progress(range(0, len(files), 1000), "looking at a thousand pictures at a time"):
+        for start in progress(
+            range(0, len(files), 1000), "looking at a thousand pictures at a time"
+        ):
             good = data_set(files[start : start + 1000]).ignore_errors()
             found += [file.numpy().decode() for file, _ in good]
     broken = [str(Path(file).relative_to(folder)) for file in sorted(set(files) - set(found))]
@@ -132,7 +153,9 @@ def _readable(files, folder, size):
         raise ValueError(f"none of the {len(files)} files in {folder} can be read as a picture.")
     if broken:
         named = ", ".join(broken[:5]) + (", ..." if len(broken) > 5 else "")
-        print(f"{len(broken)} of {len(files)} files cannot be read as pictures and are left out: {named}")
+        print(
+            f"{len(broken)} of {len(files)} files cannot be read as pictures and are left out: {named}"
+        )
     found = np.random.default_rng(0).permutation(sorted(found)).tolist()
     return data_set(found).map(lambda _, pixels: pixels)
 
@@ -145,7 +168,9 @@ def _read_shipped(path, sha256):
     content = path.read_bytes()
     found = hashlib.sha256(content).hexdigest()
     if found != sha256:
-        raise OSError(f"the data file {path} is damaged: its sha256 is {found}, expected {sha256}. {mend}")
+        raise OSError(
+            f"the data file {path} is damaged: its sha256 is {found}, expected {sha256}. {mend}"
+        )
     with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
         return arrays["images"], arrays["labels"]
 
@@ -156,8 +181,20 @@ def _read_brought(path, name):
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
             parts = tuple((arrays[f"x_{part}"], arrays[f"y_{part}"]) for part in ("train", "test"))
         _check(parts, name)
-    except (OSError, EOFError, ValueError, TypeError, KeyError, AttributeError, zipfile.BadZipFile) as error:
-        why = "it is cut short, or no .npz file" if isinstance(error, (EOFError, zipfile.BadZipFile)) else error
+    except (
+        OSError,
+        EOFError,
+        ValueError,
+        TypeError,
+        KeyError,
+        AttributeError,
+        zipfile.BadZipFile,
+    ) as error:
+        why = (
+            "it is cut short, or no .npz file"
+            if isinstance(error, (EOFError, zipfile.BadZipFile))
+            else error
+        )
         raise ValueError(
             f"the file {path} cannot be used as {name}: {why}. Expected uint8 arrays x_train, y_train, x_test and y_test as "
             f"Keras has them. Replace the file, or move it away, so that {name} is downloaded."
@@ -172,7 +209,9 @@ def _check(parts, name):
         for array, kind, shape in ((x, "x", picture), (y, "y", label)):
             if array.dtype != np.uint8 or array.ndim != 1 + len(shape) or array.shape[1:] != shape:
                 expected = ", ".join(["n", *map(str, shape)])
-                raise ValueError(f"{kind}_{part} is {array.dtype} {array.shape}, expected uint8 ({expected})")
+                raise ValueError(
+                    f"{kind}_{part} is {array.dtype} {array.shape}, expected uint8 ({expected})"
+                )
         if len(x) != len(y) or not len(x):
             raise ValueError(f"there are {len(x)} pictures and {len(y)} labels in the {part} part")
         if y.max() >= _CLASSES:
@@ -186,10 +225,15 @@ def _download(name):
 
     loader = getattr(keras.datasets, name).load_data
     cache = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / "datasets"
-    offline = f"Without a network, put a file {name}.npz with Keras' arrays into {FOLDER / 'downloads'}."
+    offline = (
+        f"Without a network, put a file {name}.npz with Keras' arrays into {FOLDER / 'downloads'}."
+    )
     try:
         cache.mkdir(parents=True, exist_ok=True)
-        with FileLock(cache / f".{name}.lock"), _patience(60):  # a second process waits, and finds the cache filled
+        with (
+            FileLock(cache / f".{name}.lock"),
+            _patience(60),
+        ):  # a second process waits, and finds the cache filled
             for attempt in (1, 2):
                 try:
                     parts = loader()
@@ -204,14 +248,23 @@ def _download(name):
                         raise
     except OSError as error:
         if error.errno == errno.ENOSPC:
-            full = f"the disk is full; {name} needs up to 0.5 GB in {cache}. Make room and try again."
+            full = (
+                f"the disk is full; {name} needs up to 0.5 GB in {cache}. Make room and try again."
+            )
             raise OSError(errno.ENOSPC, full) from error
         if isinstance(error, PermissionError) or error.errno == errno.EROFS:
-            raise OSError(error.errno, f"the folder {cache}, in which Keras keeps {name}, cannot be written. Set KERAS_HOME to "
-                          f"a folder that can. {offline}") from error
+            raise OSError(
+                error.errno,
+                f"the folder {cache}, in which Keras keeps {name}, cannot be written. Set KERAS_HOME to "
+                f"a folder that can. {offline}",
+            ) from error
         raise OSError(f"{name} could not be downloaded ({error}). Try again. {offline}") from error
-    except Exception as error:  # Keras raises plain exceptions for the network, and many kinds for broken files
-        raise OSError(f"{name} could not be downloaded ({error}). Check the network and try again. {offline}") from error
+    except (
+        Exception
+    ) as error:  # Keras raises plain exceptions for the network, and many kinds for broken files
+        raise OSError(
+            f"{name} could not be downloaded ({error}). Check the network and try again. {offline}"
+        ) from error
 
 
 @contextlib.contextmanager

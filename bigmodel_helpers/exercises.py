@@ -35,7 +35,9 @@ def check(attempt, cases, *, within=1e-6):
             print(f"not yet: for {description}, it stopped with {type(error).__name__}: {error}")
             return
         if undone:
-            print("not done yet (or a return is missing): complete the cell above, run it, then run this one")
+            print(
+                "not done yet (or a return is missing): complete the cell above, run it, then run this one"
+            )
             return
         if not equal:
             print(f"not yet: for {description}, found {_show(found)}, expected {_show(expected)}")
@@ -53,7 +55,9 @@ def _missing(value):
 def _equal(found, expected, within):
     """Whether two answers agree: numbers of one shape by value, tuples part by part, anything else by ``==``."""
     if isinstance(expected, (tuple, list)) and isinstance(found, (tuple, list)):
-        return len(found) == len(expected) and all(_equal(f, e, within) for f, e in zip(found, expected))
+        return len(found) == len(expected) and all(
+            _equal(f, e, within) for f, e in zip(found, expected)
+        )
     try:
         found, expected = np.asarray(found), np.asarray(expected)
         if found.dtype == bool or expected.dtype == bool:
@@ -73,6 +77,10 @@ def _show(value):
         return "(" + ", ".join(_show(part) for part in value) + ")"
     if isinstance(value, (float, np.floating)):
         return f"{value:.6g}"
-    text = np.array2string(value, precision=4, threshold=20) if isinstance(value, np.ndarray) else str(value)
+    text = (
+        np.array2string(value, precision=4, threshold=20)
+        if isinstance(value, np.ndarray)
+        else str(value)
+    )
     text = " ".join(text.split())  # one line, whatever it is
     return text if len(text) <= 200 else text[:200] + " ..."

@@ -85,8 +85,17 @@ def _control(name, control):
         return ipywidgets.Checkbox(value=control, **look)
     if isinstance(control, list) and control and all(isinstance(option, str) for option in control):
         return ipywidgets.Dropdown(options=control, **look)
-    if isinstance(control, tuple) and len(control) == 4 and control[1] <= control[0] <= control[2] and control[3] > 0:
-        slider = ipywidgets.IntSlider if all(isinstance(part, int) for part in control) else ipywidgets.FloatSlider
+    if (
+        isinstance(control, tuple)
+        and len(control) == 4
+        and control[1] <= control[0] <= control[2]
+        and control[3] > 0
+    ):
+        slider = (
+            ipywidgets.IntSlider
+            if all(isinstance(part, int) for part in control)
+            else ipywidgets.FloatSlider
+        )
         return slider(**dict(zip(("value", "min", "max", "step"), control)), **look, **wide)
     raise ValueError(
         f"the control {name!r} is {control!r}; give (start, low, high, step) with low <= start <= high and step > 0, "

@@ -38,7 +38,9 @@ def apply_style():
     from cycler import cycler
 
     matplotlib.rcParams.update(_STYLE)
-    matplotlib.rcParams["axes.prop_cycle"] = cycler(color=[COLOURS[name] for name, _ in _LINE_LOOKS])
+    matplotlib.rcParams["axes.prop_cycle"] = cycler(
+        color=[COLOURS[name] for name, _ in _LINE_LOOKS]
+    )
 
 
 def new_figure(rows=1, columns=1, *, height=3.6, width=8.0, **options):
@@ -105,7 +107,9 @@ def png_bytes(figure):
 
     raw, small = io.BytesIO(), io.BytesIO()
     figure.savefig(raw, format="png", dpi=_DPI)
-    Image.open(raw).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(small, "png", optimize=True)
+    Image.open(raw).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(
+        small, "png", optimize=True
+    )
     return small.getvalue()
 
 
@@ -129,11 +133,15 @@ def plot_lines(x, lines, *, x_label, y_label, alt=None, ax=None):
     The loss falls.
     """
     if not 1 <= len(lines) <= len(_LINE_LOOKS):
-        raise ValueError(f"{len(lines)} lines given; readers follow one to four. Split the figure, or leave some out.")
+        raise ValueError(
+            f"{len(lines)} lines given; readers follow one to four. Split the figure, or leave some out."
+        )
     x = np.asarray(x)
     for name, values in lines.items():
         if np.shape(values) != x.shape:
-            raise ValueError(f"line {name!r} has shape {np.shape(values)}, but x has shape {x.shape}; make them equal.")
+            raise ValueError(
+                f"line {name!r} has shape {np.shape(values)}, but x has shape {x.shape}; make them equal."
+            )
     figure, axes = _axes_for(ax, alt)
     ends = []
     for (name, values), (colour, dash) in zip(lines.items(), _LINE_LOOKS):
@@ -152,8 +160,16 @@ def _name_line_ends(axes, x_end, ends):
     for y, name, colour in sorted(ends):
         true_height = axes.transData.transform((x_end, y))[1] * to_points
         height = max(true_height, lowest + 13)
-        axes.annotate(name, (x_end, y), xytext=(6, height - true_height), textcoords="offset points", color=colour,
-                      va="center", fontsize=11, annotation_clip=False)
+        axes.annotate(
+            name,
+            (x_end, y),
+            xytext=(6, height - true_height),
+            textcoords="offset points",
+            color=colour,
+            va="center",
+            fontsize=11,
+            annotation_clip=False,
+        )
         lowest = height
 
 
@@ -184,14 +200,23 @@ def plot_matrix(matrix, *, x_label, y_label, digits=None, symmetric=False, alt=N
     colours = {"cmap": "RdBu_r", "vmin": -limit, "vmax": limit} if symmetric else {"cmap": "Blues"}
     image = axes.imshow(matrix, aspect="auto", **colours)
     axes.grid(False)
-    axes.set(xlabel=x_label, ylabel=y_label, xticks=range(matrix.shape[1]), yticks=range(matrix.shape[0]))
+    axes.set(
+        xlabel=x_label, ylabel=y_label, xticks=range(matrix.shape[1]), yticks=range(matrix.shape[0])
+    )
     if digits is None:
         axes.figure.colorbar(image, ax=axes)
     else:
         for (row, column), value in np.ndenumerate(matrix):
             red, green, blue, _ = image.cmap(image.norm(value))
             dark = 0.299 * red + 0.587 * green + 0.114 * blue < 0.5
-            axes.text(column, row, f"{value:.{digits}f}", ha="center", va="center", color="white" if dark else "black")
+            axes.text(
+                column,
+                row,
+                f"{value:.{digits}f}",
+                ha="center",
+                va="center",
+                color="white" if dark else "black",
+            )
     return _finish(figure, axes, alt)
 
 
@@ -220,7 +245,9 @@ def show_images(images, *, captions=None, columns=10, alt):
         raise ValueError(f"{len(captions)} captions for {len(images)} pictures; give one each.")
     _require_alt(alt)
     rows = -(-len(images) // columns)
-    figure, axes = new_figure(rows, columns, height=(1.05 if captions is not None else 0.85) * rows, squeeze=False)
+    figure, axes = new_figure(
+        rows, columns, height=(1.05 if captions is not None else 0.85) * rows, squeeze=False
+    )
     for place in axes.flat:
         place.set_axis_off()
     for number, (place, image) in enumerate(zip(axes.flat, images)):
@@ -245,4 +272,6 @@ def _finish(figure, axes, alt):
 
 def _require_alt(alt):
     if not (isinstance(alt, str) and alt.strip()):
-        raise ValueError("alt is missing; give the sentence that tells a reader who cannot see it what is to be seen.")
+        raise ValueError(
+            "alt is missing; give the sentence that tells a reader who cannot see it what is to be seen."
+        )

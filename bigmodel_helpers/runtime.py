@@ -58,7 +58,9 @@ def setup(*, seed=0, mixed_precision=False):
     here: ...
     """
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
-        raise ValueError(f"seed is {seed!r}; it must be a whole number from 0 to {2**32 - 1}. Try seed=0.")
+        raise ValueError(
+            f"seed is {seed!r}; it must be a whole number from 0 to {2**32 - 1}. Try seed=0."
+        )
     with quietly():
         import keras
         import tensorflow as tf
@@ -125,7 +127,9 @@ def progress(items, label):
     >>> [2 * item for item in progress([1, 2, 3], "doubling")]
     [2, 4, 6]
     """
-    if "JPY_SESSION_NAME" not in os.environ:  # set by JupyterLab's server for a notebook that somebody has opened
+    if (
+        "JPY_SESSION_NAME" not in os.environ
+    ):  # set by JupyterLab's server for a notebook that somebody has opened
         yield from items
         return
     from IPython.display import HTML, display

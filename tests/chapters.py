@@ -21,7 +21,9 @@ def functions(chapter, names, known):
     for cell in nbformat.read(ROOT / "notebooks" / f"{chapter}.ipynb", as_version=4).cells:
         for node in ast.parse(cell.source).body if cell.cell_type == "code" else []:
             targets = node.targets if isinstance(node, ast.Assign) else [node]
-            if any(getattr(target, "id", getattr(target, "name", None)) in names for target in targets):
+            if any(
+                getattr(target, "id", getattr(target, "name", None)) in names for target in targets
+            ):
                 exec(ast.unparse(node), known)
     return [known[name] for name in names]
 
@@ -29,14 +31,19 @@ def functions(chapter, names, known):
 def made_data(picture, label, train, test):
     """Random pictures and labels under Keras' array names; shapes of one picture and one label, numbers of both parts."""
     rng = np.random.default_rng(0)
-    return {f"{kind}_{part}": rng.integers(0, high, size=(n, *shape), dtype=np.uint8)
-            for part, n in (("train", train), ("test", test)) for kind, high, shape in (("x", 256, picture), ("y", 10, label))}
+    return {
+        f"{kind}_{part}": rng.integers(0, high, size=(n, *shape), dtype=np.uint8)
+        for part, n in (("train", train), ("test", test))
+        for kind, high, shape in (("x", 256, picture), ("y", 10, label))
+    }
 
 
 def made_folder(folder, count):
     """A folder with so many colour pictures of random blocks, of several sizes; its path."""
     folder.mkdir()
-    for number, blocks in enumerate(np.random.default_rng(0).integers(0, 256, (count, 4, 4, 3), dtype=np.uint8)):
+    for number, blocks in enumerate(
+        np.random.default_rng(0).integers(0, 256, (count, 4, 4, 3), dtype=np.uint8)
+    ):
         size = 40 + number % 30, 50
         Image.fromarray(blocks).resize(size).save(folder / f"{number}.jpg")
     return folder
@@ -49,8 +56,16 @@ def run_in_a_copy(chapter, folder, parameters, **downloads):
     (folder / "data" / "downloads").mkdir()
     for name, arrays in downloads.items():
         np.savez(folder / "data" / "downloads" / f"{name}.npz", **arrays)
-    command = [sys.executable, "-m", "papermill", "--cwd", "notebooks", "--no-progress-bar",
-               f"notebooks/{chapter}.ipynb", "out.ipynb"]  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "papermill",
+        "--cwd",
+        "notebooks",
+        "--no-progress-bar",
+        f"notebooks/{chapter}.ipynb",
+        "out.ipynb",
+    ]
     for name, value in parameters.items():
         command += ["-p", name, str(value)]
     environ = os.environ | {"PYTHONPATH": str(folder)}
@@ -66,6 +81,8 @@ def run_side_by_side(folder, *runs):
     A chapter on a little made data spends most of its time on one core, so two runs take hardly longer than one.
     """
     with ThreadPoolExecutor() as pool:
-        started = [pool.submit(run_in_a_copy, chapter, folder / str(number), parameters, **downloads)
-                   for number, (chapter, parameters, downloads) in enumerate(runs)]  # fmt: skip
+        started = [
+            pool.submit(run_in_a_copy, chapter, folder / str(number), parameters, **downloads)
+            for number, (chapter, parameters, downloads) in enumerate(runs)
+        ]
         return [run.result() for run in started]

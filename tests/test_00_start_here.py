@@ -21,27 +21,44 @@ def functions(*names, **known):
 
 
 def prose(path):
-    return [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "markdown"]
+    return [
+        cell.source
+        for cell in nbformat.read(path, as_version=4).cells
+        if cell.cell_type == "markdown"
+    ]
 
 
 def rows(heading):
     """The rows of the table under this heading, as lists of cells."""
-    (section,) = [text for text in prose(NOTEBOOKS / "00_start_here.ipynb") if text.startswith(heading)]
-    return [[part.strip() for part in line.strip("|").split("|")] for line in section.splitlines() if line.startswith("|")][2:]
+    (section,) = [
+        text for text in prose(NOTEBOOKS / "00_start_here.ipynb") if text.startswith(heading)
+    ]
+    return [
+        [part.strip() for part in line.strip("|").split("|")]
+        for line in section.splitlines()
+        if line.startswith("|")
+    ][2:]
 
 
 @pytest.mark.parametrize("sizes", [(5, 1), (64, 32, 10), (7, 3, 9, 2)])
 def test_dense_parameters_are_those_of_a_keras_network(sizes):
     (dense_parameters,) = functions("dense_parameters")
-    network = keras.Sequential([keras.Input((sizes[0],)), *(keras.layers.Dense(size) for size in sizes[1:])])
+    network = keras.Sequential([
+        keras.Input((sizes[0],)),
+        *(keras.layers.Dense(size) for size in sizes[1:]),
+    ])
     assert dense_parameters(*sizes) == network.count_params()
 
 
 def test_published_counts():
     """Counts that others found by building the models with random weights."""
-    gpt, bert, vision_transformer, *_ = functions("gpt", "bert", "vision_transformer", "block", "dense_parameters")
-    assert [gpt(blocks, d, 50_257, 1024) for blocks, d in ((12, 768), (24, 1024), (36, 1280), (48, 1600))] == [
-        124_439_808, 354_823_168, 774_030_080, 1_557_611_200]  # fmt: skip
+    gpt, bert, vision_transformer, *_ = functions(
+        "gpt", "bert", "vision_transformer", "block", "dense_parameters"
+    )
+    assert [
+        gpt(blocks, d, 50_257, 1024)
+        for blocks, d in ((12, 768), (24, 1024), (36, 1280), (48, 1600))
+    ] == [124_439_808, 354_823_168, 774_030_080, 1_557_611_200]
     assert (bert(12, 768), bert(24, 1024)) == (109_482_240, 335_141_888)
     assert vision_transformer(12, 768) == 86_567_656
 
@@ -73,22 +90,43 @@ def test_lora_and_the_cache_are_counted_as_arrays():
     size_project, _ = functions("size_project", "TASKS")
     blocks, d = 2, 256
     parameters = 12 * d**2 * blocks
-    thin = sum(np.zeros(shape, "float16").nbytes for _ in range(blocks * 4) for shape in ((d, 16), (16, d)))
+    thin = sum(
+        np.zeros(shape, "float16").nbytes for _ in range(blocks * 4) for shape in ((d, 16), (16, d))
+    )
     parts, flops = size_project("fine-tune a small part", parameters, 10.0)
-    assert parts["slopes"] * 1e9 == pytest.approx(thin) and parts["optimiser"] * 1e9 == pytest.approx(6 * thin)
-    assert parts["weights"] * 1e9 == pytest.approx(2 * parameters + thin) and flops == pytest.approx(40 * parameters)
+    assert parts["slopes"] * 1e9 == pytest.approx(thin) and parts[
+        "optimiser"
+    ] * 1e9 == pytest.approx(6 * thin)
+    assert parts["weights"] * 1e9 == pytest.approx(
+        2 * parameters + thin
+    ) and flops == pytest.approx(40 * parameters)
     cache = sum(np.zeros((2048, d), "float16").nbytes for _ in range(2 * blocks))
     assert size_project("serve", parameters, 1.0)[0]["cache"] * 1e9 == pytest.approx(cache)
     whole, _ = size_project("train from scratch", parameters, 1.0)
-    assert (whole["weights"] + whole["slopes"] + whole["optimiser"]) * 1e9 == pytest.approx(16 * parameters)
+    assert (whole["weights"] + whole["slopes"] + whole["optimiser"]) * 1e9 == pytest.approx(
+        16 * parameters
+    )
 
 
 def test_the_explorer_at_the_ends_of_its_sliders():
-    draw, tasks, *_ = functions("draw_project", "TASKS", "size_project", "gpu_days", "PEAK", "short")
+    draw, tasks, *_ = functions(
+        "draw_project", "TASKS", "size_project", "gpu_days", "PEAK", "short"
+    )
     for task in tasks:
-        for log_parameters, log_tokens, log_gpus in ((6.0, 6.0, 0), (12.0, 13.0, 14), (6.0, 13.0, 14), (12.0, 6.0, 0)):
+        for log_parameters, log_tokens, log_gpus in (
+            (6.0, 6.0, 0),
+            (12.0, 13.0, 14),
+            (6.0, 13.0, 14),
+            (12.0, 6.0, 0),
+        ):
             figure = Figure(figsize=(8, 4))
-            said = draw(figure, task=task, log_parameters=log_parameters, log_tokens=log_tokens, log_gpus=log_gpus)
+            said = draw(
+                figure,
+                task=task,
+                log_parameters=log_parameters,
+                log_tokens=log_tokens,
+                log_gpus=log_gpus,
+            )
             figure.canvas.draw()
             low, high = figure.axes[0].get_xlim()
             assert not re.search(r"\b(nan|inf)\b", said)
@@ -98,8 +136,12 @@ def test_the_explorer_at_the_ends_of_its_sliders():
 def test_the_map_lists_every_chapter_with_its_own_question():
     listed = {row[0]: row[1] for row in rows("## The map")}
     others = [path for path in sorted(NOTEBOOKS.glob("*.ipynb")) if path.stem != "00_start_here"]
-    assert listed == {f"[{path.stem[:2]}]({path.name})": re.search(r"^# (.+)$", prose(path)[0], re.MULTILINE).group(1)
-                      for path in others}  # fmt: skip
+    assert listed == {
+        f"[{path.stem[:2]}]({path.name})": re.search(
+            r"^# (.+)$", prose(path)[0], re.MULTILINE
+        ).group(1)
+        for path in others
+    }
 
 
 def test_every_word_of_the_glossary_is_used_where_it_says():

@@ -8,7 +8,9 @@ import pytest
 import scipy.optimize
 import scipy.special
 
-CHAPTER = nbformat.read(Path(__file__).parent.parent / "notebooks" / "01_backprop.ipynb", as_version=4)
+CHAPTER = nbformat.read(
+    Path(__file__).parent.parent / "notebooks" / "01_backprop.ipynb", as_version=4
+)
 ENGINE = [cell.source for cell in CHAPTER.cells if "engine" in cell.metadata.get("tags", [])]
 COST = next(cell.source for cell in CHAPTER.cells if cell.source.startswith("COST = "))
 
@@ -76,17 +78,33 @@ class Counted:
 
 
 def counted(*shape):
-    return np.array([Counted(x) for x in np.linspace(0.5, 1.5, int(np.prod(shape)))], dtype=object).reshape(shape)
+    return np.array(
+        [Counted(x) for x in np.linspace(0.5, 1.5, int(np.prod(shape)))], dtype=object
+    ).reshape(shape)
 
 
 @pytest.mark.parametrize(
     ("name", "shapes", "forward_free"),
-    [("add", [(4, 3), (4, 3)], 0), ("add", [(4, 3), (3,)], 0), ("multiply", [(4, 3), (4, 3)], 0), ("exp", [(4, 3)], 0),
-     ("multiply", [(4, 3), (1, 3)], 0), ("multiply", [(4, 1), (1, 3)], 0), ("tanh", [(4, 3)], 0), ("relu", [(4, 3)], 0),
-     ("log", [(4, 3)], 0), ("sigmoid", [(4, 3)], -3 * 12),
-     ("matmul", [(4, 5), (5, 3)], 12), ("matmul", [(4, 1), (1, 3)], 12), ("total", [(4, 3)], 1), ("total", [(1, 1)], 1)],
-)  # fmt: skip
-def test_the_cost_table_is_what_numbers_that_count_themselves_say(engine, name, shapes, forward_free):
+    [
+        ("add", [(4, 3), (4, 3)], 0),
+        ("add", [(4, 3), (3,)], 0),
+        ("multiply", [(4, 3), (4, 3)], 0),
+        ("exp", [(4, 3)], 0),
+        ("multiply", [(4, 3), (1, 3)], 0),
+        ("multiply", [(4, 1), (1, 3)], 0),
+        ("tanh", [(4, 3)], 0),
+        ("relu", [(4, 3)], 0),
+        ("log", [(4, 3)], 0),
+        ("sigmoid", [(4, 3)], -3 * 12),
+        ("matmul", [(4, 5), (5, 3)], 12),
+        ("matmul", [(4, 1), (1, 3)], 12),
+        ("total", [(4, 3)], 1),
+        ("total", [(1, 1)], 1),
+    ],
+)
+def test_the_cost_table_is_what_numbers_that_count_themselves_say(
+    engine, name, shapes, forward_free
+):
     """Forward, the table counts the first term of a running total too; machines save that (`forward_free`). A sigmoid
     counts as one function there, where the engine makes four operations of each entry.
     """
@@ -109,7 +127,9 @@ def test_no_row_of_the_table_costs_more_than_four_times_as_much_backward(engine)
     assert all(backward <= 4 * forward for forward, backward in engine["COST"].values())
 
 
-@pytest.mark.parametrize("shapes", [[(3,), ()], [(2, 3), (3,)], [(2, 1, 3), (4, 1)], [(1, 1), (5, 4)], [(), (2, 2)]])
+@pytest.mark.parametrize(
+    "shapes", [[(3,), ()], [(2, 3), (3,)], [(2, 1, 3), (4, 1)], [(1, 1), (5, 4)], [(), (2, 2)]]
+)
 @pytest.mark.parametrize("name", ["add", "multiply"])
 def test_broadcasting_gives_the_slopes_that_scipy_finds(engine, name, shapes):
     rng = np.random.default_rng(0)

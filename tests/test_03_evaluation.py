@@ -26,7 +26,11 @@ def digits():
     (x_old, y_old), (x_new, y_new) = bh.load_data("digits")
     starts = [0, 130, 256, 386, 516, 646, 776, 905, 1029, 1157, 1287, 1415, 1543, 1667]
     form = np.repeat(np.arange(14), np.diff([*starts, 1797]))
-    return np.concatenate([x_old, x_new]).reshape(-1, 64).astype(float), np.concatenate([y_old, y_new]), form
+    return (
+        np.concatenate([x_old, x_new]).reshape(-1, 64).astype(float),
+        np.concatenate([y_old, y_new]),
+        form,
+    )
 
 
 def test_the_area_is_mann_and_whitneys_statistic():
@@ -35,12 +39,15 @@ def test_the_area_is_mann_and_whitneys_statistic():
     for _ in range(20):
         truth, score = np.r_[0, 1, rng.integers(0, 2, 40)], rng.integers(0, 15, 42)
         u = scipy.stats.mannwhitneyu(score[truth == 1], score[truth == 0]).statistic
-        assert ranked_rightly(truth, score) == pytest.approx(u / np.sum(truth == 1) / np.sum(truth == 0), abs=1e-12)
+        assert ranked_rightly(truth, score) == pytest.approx(
+            u / np.sum(truth == 1) / np.sum(truth == 0), abs=1e-12
+        )
 
 
 def test_wilsons_ends_solve_the_equation_they_come_from():
     (wilson,) = functions("wilson")
     for k, n in ((3, 20), (47, 50), (600, 640)):
+
         def excess(p, k=k, n=n):
             return abs(k / n - p) - 1.96 * np.sqrt(p * (1 - p) / n)
 
@@ -51,8 +58,12 @@ def test_wilsons_ends_solve_the_equation_they_come_from():
 
 def test_coverage_is_a_sum_over_outcomes():
     coverage, wald = functions("coverage", "wald")
-    inside = [k for k in range(31) if abs(k / 30 - 0.8) <= 1.96 * np.sqrt(k / 30 * (1 - k / 30) / 30)]
-    assert coverage(wald, 0.8, 30) == pytest.approx(sum(scipy.stats.binom(30, 0.8).pmf(k) for k in inside), abs=1e-12)
+    inside = [
+        k for k in range(31) if abs(k / 30 - 0.8) <= 1.96 * np.sqrt(k / 30 * (1 - k / 30) / 30)
+    ]
+    assert coverage(wald, 0.8, 30) == pytest.approx(
+        sum(scipy.stats.binom(30, 0.8).pmf(k) for k in inside), abs=1e-12
+    )
 
 
 def test_mcnemar_is_the_binomial_test():
@@ -75,7 +86,10 @@ def test_left_out_error_is_a_loop_of_fits():
     (left_out_error,) = functions("left_out_error")
     rng = np.random.default_rng(3)
     x, y = rng.uniform(-1, 1, 15), rng.normal(size=15)
-    squares = [(np.polyval(np.polyfit(np.delete(x, i), np.delete(y, i), 3), x[i]) - y[i]) ** 2 for i in range(15)]
+    squares = [
+        (np.polyval(np.polyfit(np.delete(x, i), np.delete(y, i), 3), x[i]) - y[i]) ** 2
+        for i in range(15)
+    ]
     assert left_out_error(x, y, 3) == pytest.approx(np.mean(squares), rel=1e-8)
 
 
@@ -89,10 +103,14 @@ def test_forms_and_the_leak_by_other_means(digits):
         others = [i for i in near if form[i] != form[place]]
         if not others:
             rest = np.flatnonzero(form != form[place])
-            others = rest[np.sum((counts[rest] - counts[place]) ** 2, axis=1).argsort(kind="stable")]
+            others = rest[
+                np.sum((counts[rest] - counts[place]) ** 2, axis=1).argsort(kind="stable")
+            ]
         errors["all"] += labels[near[1]] != labels[place]
         errors["others"] += labels[others[0]] != labels[place]
-    assert abs(errors["all"] - 21) <= 2 and abs(errors["others"] - 63) <= 2  # ties may be broken in another way
+    assert (
+        abs(errors["all"] - 21) <= 2 and abs(errors["others"] - 63) <= 2
+    )  # ties may be broken in another way
 
 
 def test_grid_and_random_search_as_integrals():
@@ -107,8 +125,12 @@ def test_grid_and_random_search_as_integrals():
     best, points = rng.random((100_000, 2)), rng.random((100_000, 16, 2))
     assert miss(points, best, 1).mean() == pytest.approx(expected, abs=5e-4)
     assert miss(grid, best, 1).mean() == pytest.approx(1 / 16, abs=5e-4)
-    side = 1 / 4  # mean distance from the middle of a square: (sqrt(2) + log(1 + sqrt(2))) / 6 of its side
-    assert miss(grid, best, 2).mean() == pytest.approx(side * (np.sqrt(2) + np.log(1 + np.sqrt(2))) / 6, abs=5e-4)
+    side = (
+        1 / 4
+    )  # mean distance from the middle of a square: (sqrt(2) + log(1 + sqrt(2))) / 6 of its side
+    assert miss(grid, best, 2).mean() == pytest.approx(
+        side * (np.sqrt(2) + np.log(1 + np.sqrt(2))) / 6, abs=5e-4
+    )
 
 
 def test_the_temperature_is_where_the_slope_vanishes():
@@ -117,13 +139,17 @@ def test_the_temperature_is_where_the_slope_vanishes():
     scores = rng.normal(size=(3000, 4))
     truth = np.argmax(0.7 * scores + rng.gumbel(size=scores.shape), axis=1)
     p = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
-    assert cross_entropy(scores, truth) == pytest.approx(metrics.log_loss(truth, p, labels=range(4)), abs=1e-12)
+    assert cross_entropy(scores, truth) == pytest.approx(
+        metrics.log_loss(truth, p, labels=range(4)), abs=1e-12
+    )
 
     def slope(b):  # of the cross-entropy by b = 1 / T
         p = np.exp(b * scores) / np.exp(b * scores).sum(axis=1, keepdims=True)
         return np.mean(np.sum(p * scores, axis=1) - scores[np.arange(3000), truth])
 
-    assert temperature(scores, truth) == pytest.approx(1 / scipy.optimize.brentq(slope, 0.1, 5), rel=1e-4)
+    assert temperature(scores, truth) == pytest.approx(
+        1 / scipy.optimize.brentq(slope, 0.1, 5), rel=1e-4
+    )
 
 
 def test_the_calibration_error_is_a_loop_over_bins():
@@ -135,7 +161,9 @@ def test_the_calibration_error_is_a_loop_over_bins():
     for low in np.arange(10) / 10:
         here = (p.max(axis=1) >= low) & (p.max(axis=1) < low + 0.1)
         if here.any():
-            total += here.mean() * abs(p.max(axis=1)[here].mean() - np.mean(p.argmax(axis=1)[here] == truth[here]))
+            total += here.mean() * abs(
+                p.max(axis=1)[here].mean() - np.mean(p.argmax(axis=1)[here] == truth[here])
+            )
     assert calibration_error(scores, truth) == pytest.approx(total, abs=1e-9)
 
 
@@ -151,23 +179,45 @@ def test_the_explorer_at_the_ends_of_its_sliders():
     draw, table, cost, best = functions("draw_threshold", "expected_table", "cost_of", "cheapest")
     below, _ = scipy.integrate.quad(lambda s: scipy.stats.norm.pdf(s, 2.0), -10, 1.2)
     np.testing.assert_allclose(table(1.2, 2.0, 0.3)[1], [0.3 * below, 0.3 * (1 - below)], atol=1e-9)
-    for threshold, distance, ones, miss in ((-2.0, 0.5, 0.01, 1), (4.0, 3.0, 0.5, 50), (4.0, 0.5, 0.01, 1), (-2.0, 3.0, 0.5, 50)):
-        said = draw(Figure(figsize=(8, 4)), threshold=threshold, distance=distance, share_of_ones=ones, cost_of_a_miss=miss)
+    for threshold, distance, ones, miss in (
+        (-2.0, 0.5, 0.01, 1),
+        (4.0, 3.0, 0.5, 50),
+        (4.0, 0.5, 0.01, 1),
+        (-2.0, 3.0, 0.5, 50),
+    ):
+        said = draw(
+            Figure(figsize=(8, 4)),
+            threshold=threshold,
+            distance=distance,
+            share_of_ones=ones,
+            cost_of_a_miss=miss,
+        )
         assert not re.search(r"\b(nan|inf)\b", said)
-        assert cost(best(distance, ones, miss), distance, ones, miss) <= cost(threshold, distance, ones, miss) + 1e-12
+        assert (
+            cost(best(distance, ones, miss), distance, ones, miss)
+            <= cost(threshold, distance, ones, miss) + 1e-12
+        )
 
 
 def test_group_folds_are_scikit_learns(digits):
     *_, form = digits
     (folds_solution,) = functions("folds_solution")
-    for groups, count in ((form, 5), (np.repeat(np.arange(8), np.arange(1, 9)), 3), (np.arange(60) * 7 % 12, 4)):
-        theirs = [len(test) for _, test in model_selection.GroupKFold(count).split(groups, groups=groups)]
+    for groups, count in (
+        (form, 5),
+        (np.repeat(np.arange(8), np.arange(1, 9)), 3),
+        (np.arange(60) * 7 % 12, 4),
+    ):
+        theirs = [
+            len(test) for _, test in model_selection.GroupKFold(count).split(groups, groups=groups)
+        ]
         assert sorted(map(len, folds_solution(groups, count))) == sorted(theirs)
 
 
 def test_wrong_answers_to_the_hardest_exercise_are_refused(capsys, digits):
     *_, form = digits
-    cases, folds_solution, *_ = functions("fold_cases", "folds_solution", "fold_data", "describe", form=form)
+    cases, folds_solution, *_ = functions(
+        "fold_cases", "folds_solution", "fold_data", "describe", form=form
+    )
 
     def splits_groups(groups, count):
         return np.array_split(np.arange(len(groups)), count)

@@ -22,15 +22,24 @@ def functions(*names):
     return chapters.functions("04_convolution", names, known)
 
 
-@pytest.mark.parametrize("n, k, stride, c_in, c_out", [(9, 3, 1, 2, 3), (10, 4, 2, 3, 1), (11, 5, 3, 1, 4), (6, 1, 2, 2, 2)])
+@pytest.mark.parametrize(
+    "n, k, stride, c_in, c_out",
+    [(9, 3, 1, 2, 3), (10, 4, 2, 3, 1), (11, 5, 3, 1, 4), (6, 1, 2, 2, 2)],
+)
 def test_the_layer_and_its_blame_agree_with_scipy_and_with_complex_steps(n, k, stride, c_in, c_out):
     _, convolve, blame_for = functions("patches_of", "convolve", "blame_for")
     rng = np.random.default_rng(n)
-    x, weights, bias = rng.normal(size=(2, n, n, c_in)), rng.normal(size=(k, k, c_in, c_out)), rng.normal(size=c_out)
+    x, weights, bias = (
+        rng.normal(size=(2, n, n, c_in)),
+        rng.normal(size=(k, k, c_in, c_out)),
+        rng.normal(size=c_out),
+    )
     out = convolve(x, weights, bias, stride)
     for picture, channel in product(range(2), range(c_out)):
         whole = scipy.signal.correlate(x[picture], weights[:, :, :, channel], "valid")[:, :, 0]
-        np.testing.assert_allclose(out[picture, :, :, channel], whole[::stride, ::stride] + bias[channel], atol=1e-12)
+        np.testing.assert_allclose(
+            out[picture, :, :, channel], whole[::stride, ::stride] + bias[channel], atol=1e-12
+        )
     G = rng.normal(size=out.shape)
     for part, array in enumerate((weights, bias, x)):
         for _ in range(5):
@@ -38,7 +47,9 @@ def test_the_layer_and_its_blame_agree_with_scipy_and_with_complex_steps(n, k, s
             step[place] = 1e-20j
             changed = [a + step if a is array else a for a in (x, weights, bias)]
             derivative = np.sum(G * convolve(*changed, stride)).imag / 1e-20
-            assert blame_for(x, weights, G, stride)[part][place] == pytest.approx(derivative, abs=1e-10)
+            assert blame_for(x, weights, G, stride)[part][place] == pytest.approx(
+                derivative, abs=1e-10
+            )
 
 
 def test_pooling_keeps_the_largest_and_blames_only_it():
@@ -69,7 +80,9 @@ def test_a_moved_picture_is_the_same_picture_elsewhere():
         np.testing.assert_array_equal(moved(X, down, right), expected)
 
 
-PLACES = ["_".join(place) for place in product(("top", "middle", "bottom"), ("left", "centre", "right"))]
+PLACES = [
+    "_".join(place) for place in product(("top", "middle", "bottom"), ("left", "centre", "right"))
+]
 
 
 @pytest.mark.parametrize("weights", [[0] * 9, [2] * 9, [-2] * 9, [-1, 0, 1] * 3, [0.05] * 9])
@@ -87,7 +100,9 @@ def test_the_kernel_explorer_draws_whatever_the_sliders_say(weights):
 @pytest.mark.parametrize("place", [0, 31])
 def test_the_field_explorer_shows_as_many_pixels_as_the_formula_says(layers, kernel, stride, place):
     names = functions("output_size", "receptive_field", "paths", "draw_field")
-    alt = names[-1](Figure(figsize=(8, 4)), layers=layers, kernel=kernel, stride=stride, down=place, right=place)
+    alt = names[-1](
+        Figure(figsize=(8, 4)), layers=layers, kernel=kernel, stride=stride, down=place, right=place
+    )
     seen, formula = re.search(r"sees (\d+) by \d+ pixels; the formula says (\d+)", alt).groups()
     assert seen == formula
 
@@ -97,11 +112,23 @@ def test_the_chapter_runs_on_other_data_without_bounds_for_a_part_of_a_set(tmp_p
     mnist = chapters.made_data((28, 28), (), train=640, test=100)
     cifar10 = chapters.made_data((32, 32, 3), (1,), train=640, test=100)
     both = chapters.run_side_by_side(
-        tmp_path, ("04_convolution", {"dataset": "mnist", "epochs": 3}, {"mnist": mnist}),
+        tmp_path,
+        ("04_convolution", {"dataset": "mnist", "epochs": 3}, {"mnist": mnist}),
         ("04_convolution", {"dataset": "cifar10", "epochs": 3}, {"cifar10": cifar10}),
-    )  # fmt: skip
+    )
     for ran, parameters in zip(both, ("34186", "122570"), strict=True):
-        said = "".join(output.get("text", "") for cell in ran.cells if cell.cell_type == "code" for output in cell.outputs)
+        said = "".join(
+            output.get("text", "")
+            for cell in ran.cells
+            if cell.cell_type == "code"
+            for output in cell.outputs
+        )
         assert f"network of patches: {parameters}, as it must be" in said
-        trained = [line for line in said.splitlines() if line.startswith(("patches", "dense, ", "lead", "hiding", "Grad-CAM: two"))]
-        assert len(trained) > 12 and not any("at least" in line or "at most" in line for line in trained)
+        trained = [
+            line
+            for line in said.splitlines()
+            if line.startswith(("patches", "dense, ", "lead", "hiding", "Grad-CAM: two"))
+        ]
+        assert len(trained) > 12 and not any(
+            "at least" in line or "at most" in line for line in trained
+        )

@@ -19,8 +19,17 @@ LOG_CHOOSE = np.log(scipy.special.comb(16, np.arange(17)))
 
 
 def functions(*names):
-    known = {"np": np, "tf": tf, "bh": bh, "product": product, "norm": scipy.stats.norm, "latent": 2, "trials": 16,
-             "logsumexp": scipy.special.logsumexp, "log_choose": tf.constant(LOG_CHOOSE, "float32")}  # fmt: skip
+    known = {
+        "np": np,
+        "tf": tf,
+        "bh": bh,
+        "product": product,
+        "norm": scipy.stats.norm,
+        "latent": 2,
+        "trials": 16,
+        "logsumexp": scipy.special.logsumexp,
+        "log_choose": tf.constant(LOG_CHOOSE, "float32"),
+    }
     return chapters.functions("05_vae", names, known)
 
 
@@ -28,13 +37,18 @@ def functions(*names):
 def test_the_divergence_agrees_with_quadrature(mean, log_variance):
     (kl_to_prior,) = functions("kl_to_prior")
     q = scipy.stats.norm(mean, np.exp(log_variance / 2))
-    by_quadrature, _ = scipy.integrate.quad(lambda z: q.pdf(z) * (q.logpdf(z) - scipy.stats.norm.logpdf(z)), -30, 30, limit=200)
-    assert kl_to_prior(np.array([mean]), np.array([log_variance])) == pytest.approx(by_quadrature, abs=1e-6)
+    by_quadrature, _ = scipy.integrate.quad(
+        lambda z: q.pdf(z) * (q.logpdf(z) - scipy.stats.norm.logpdf(z)), -30, 30, limit=200
+    )
+    assert kl_to_prior(np.array([mean]), np.array([log_variance])) == pytest.approx(
+        by_quadrature, abs=1e-6
+    )
 
 
 @pytest.fixture
 def toy():
     """A decoder of one pixel whose logit is the first hidden number, an encoder that always says N((0.3, -0.2), 0.25)."""
+
     def encoder(x):
         return tf.constant(np.tile([[0.3, -0.2, np.log(0.25), np.log(0.25)]], (len(x), 1)))
 
@@ -47,8 +61,11 @@ def toy():
 
 def truth(x, density):
     """Integral of density(z) times the binomial probability of each count, over the first hidden number."""
+
     def one(count):
-        return scipy.integrate.quad(lambda z: density(z) * scipy.stats.binom.pmf(count, 16, scipy.special.expit(z)), -12, 12)[0]
+        return scipy.integrate.quad(
+            lambda z: density(z) * scipy.stats.binom.pmf(count, 16, scipy.special.expit(z)), -12, 12
+        )[0]
 
     return np.array([one(count) for count in x.ravel()])
 
@@ -56,12 +73,25 @@ def truth(x, density):
 def test_bound_likelihood_and_gap_agree_with_quadrature_where_it_is_easy(toy):
     encoder, decoder, x = toy
     *_, exact_elbo, by_grid, wrongness = functions(
-        "log_likelihood", "kl_to_prior", "guess", "log_joint_on_grid", "exact_elbo", "by_grid", "wrongness")  # fmt: skip
+        "log_likelihood",
+        "kl_to_prior",
+        "guess",
+        "log_joint_on_grid",
+        "exact_elbo",
+        "by_grid",
+        "wrongness",
+    )
     log_p = by_grid(decoder, x)
     np.testing.assert_allclose(log_p, np.log(truth(x, scipy.stats.norm.pdf)), atol=1e-4)
     q = scipy.stats.norm(0.3, 0.5)
-    explains = [scipy.integrate.quad(lambda z, c=count: q.pdf(z) * scipy.stats.binom.logpmf(c, 16, scipy.special.expit(z)),
-                                     -6, 6)[0] for count in x.ravel()]  # fmt: skip
+    explains = [
+        scipy.integrate.quad(
+            lambda z, c=count: q.pdf(z) * scipy.stats.binom.logpmf(c, 16, scipy.special.expit(z)),
+            -6,
+            6,
+        )[0]
+        for count in x.ravel()
+    ]
     kl = 0.5 * (0.3**2 + 0.2**2 + 2 * (0.25 - 1 - np.log(0.25)))
     bound = exact_elbo((encoder, decoder), x)
     np.testing.assert_allclose(bound, np.array(explains) - kl, atol=1e-4)
@@ -75,7 +105,9 @@ def test_the_explorer_draws_wherever_the_ring_is():
     (draw_map,) = functions("draw_map")
     draw_map.__globals__.update(atlas=np.zeros((32, 32)), decoded=lambda z: np.zeros((1, 8, 8)))
     for right, up in product((0.02, 0.5, 0.98), repeat=2):
-        assert f"{right:.2f} of the way to the right and {up:.2f}" in draw_map(Figure(figsize=(8, 4)), right=right, up=up)
+        assert f"{right:.2f} of the way to the right and {up:.2f}" in draw_map(
+            Figure(figsize=(8, 4)), right=right, up=up
+        )
 
 
 def test_the_chapter_runs_on_other_data_and_on_a_folder_with_other_latent_sizes(tmp_path):
@@ -86,6 +118,7 @@ def test_the_chapter_runs_on_other_data_and_on_a_folder_with_other_latent_sizes(
     mnist = chapters.made_data((28, 28), (), train=256, test=60)
     folder = chapters.made_folder(tmp_path / "mine", count=150)
     chapters.run_side_by_side(
-        tmp_path, ("05_vae", {"dataset": "mnist", "latent": 4, "epochs": 3}, {"mnist": mnist}),
+        tmp_path,
+        ("05_vae", {"dataset": "mnist", "latent": 4, "epochs": 3}, {"mnist": mnist}),
         ("05_vae", {"dataset": folder, "size": 32, "latent": 3, "epochs": 3}, {}),
-    )  # fmt: skip
+    )

@@ -18,7 +18,14 @@ with bh.quietly():
 
 
 def functions(*names, **known):
-    base = {"np": np, "tf": tf, "keras": keras, "bh": bh, "norm": norm, "expit": scipy.special.expit}
+    base = {
+        "np": np,
+        "tf": tf,
+        "keras": keras,
+        "bh": bh,
+        "norm": norm,
+        "expit": scipy.special.expit,
+    }
     known = base | {"softplus": tf.nn.softplus} | known
     return chapters.functions("06_gan", names, known)
 
@@ -36,7 +43,10 @@ def test_divergences_of_two_bells_agree_with_quadrature(theta):
     (divergences,) = functions("divergences")
     p, q = norm.pdf, lambda x: norm.pdf(x, theta)
     twice, _ = scipy.integrate.quad(
-        lambda x: p(x) * np.log(2 * p(x) / (p(x) + q(x))) + q(x) * np.log(2 * q(x) / (p(x) + q(x))), -12, 12, limit=200
+        lambda x: p(x) * np.log(2 * p(x) / (p(x) + q(x))) + q(x) * np.log(2 * q(x) / (p(x) + q(x))),
+        -12,
+        12,
+        limit=200,
     )
     np.testing.assert_allclose(divergences(theta), [twice, theta**2 / 2], atol=1e-7)
 
@@ -56,13 +66,20 @@ def test_a_step_of_the_inspector_is_the_one_on_paper():
     """For a linear inspector s = w x + b the penalty's slope by w is penalty times w, and V's slope is known."""
     inspector_step, _ = functions("inspector_step", "inspector_loss")
     rng = np.random.default_rng(1)
-    real, forged, w, b = rng.normal(size=(9, 3)), rng.normal(size=(9, 3)), rng.normal(size=(3, 1)), np.array([0.3])
+    real, forged, w, b = (
+        rng.normal(size=(9, 3)),
+        rng.normal(size=(9, 3)),
+        rng.normal(size=(3, 1)),
+        np.array([0.3]),
+    )
     inspector = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1, dtype="float64")])
     inspector.set_weights([w, b])
     optimizer = keras.optimizers.SGD(0.1)
     optimizer.build(inspector.trainable_variables)
     forger = lambda noise, training: noise  # noqa: E731
-    inspector_step(inspector, forger, optimizer, tf.constant(real), tf.constant(forged), penalty=0.7)
+    inspector_step(
+        inspector, forger, optimizer, tf.constant(real), tf.constant(forged), penalty=0.7
+    )
     D = [1 / (1 + np.exp(-(x @ w + b))) for x in (real, forged)]
     slope_w = -real.T @ (1 - D[0]) / 9 + forged.T @ D[1] / 9 + 0.7 * w
     slope_b = -np.mean(1 - D[0]) + np.mean(D[1])
@@ -88,14 +105,21 @@ def test_the_distance_between_normal_distributions():
     (frechet,) = functions("frechet")
     rng = np.random.default_rng(3)
     for dimensions in (1, 4, 32):
-        a, b = (rng.normal(size=(300, dimensions)) @ rng.normal(size=(dimensions, dimensions)) for _ in range(2))
+        a, b = (
+            rng.normal(size=(300, dimensions)) @ rng.normal(size=(dimensions, dimensions))
+            for _ in range(2)
+        )
         A, B = np.atleast_2d(np.cov(a.T)), np.atleast_2d(np.cov(b.T))
-        root = scipy.linalg.sqrtm(scipy.linalg.sqrtm(A) @ B @ scipy.linalg.sqrtm(A)).real  # another form of the same root
+        root = scipy.linalg.sqrtm(
+            scipy.linalg.sqrtm(A) @ B @ scipy.linalg.sqrtm(A)
+        ).real  # another form of the same root
         expected = np.sum((a.mean(axis=0) - b.mean(axis=0)) ** 2) + np.trace(A + B - 2 * root)
         if dimensions > 1:
             assert frechet(a, b) == pytest.approx(expected, rel=1e-7)
         else:
-            assert expected == pytest.approx((a.mean() - b.mean()) ** 2 + (a.std(ddof=1) - b.std(ddof=1)) ** 2, rel=1e-7)
+            assert expected == pytest.approx(
+                (a.mean() - b.mean()) ** 2 + (a.std(ddof=1) - b.std(ddof=1)) ** 2, rel=1e-7
+            )
 
 
 def test_the_nearest_training_picture_is_the_nearest():
@@ -118,9 +142,14 @@ def test_the_explorers_draw_at_the_ends_of_their_sliders():
     stations = np.random.default_rng(6).normal(size=(6, 16))
     stations *= 4 / np.linalg.norm(stations, axis=1, keepdims=True)
     draw_walk, _ = functions(
-        "draw_walk", "on_the_way", stations=stations, latent=16, known=np.zeros((1, 8, 8, 1)), nearest=lambda x: ([0], [1.5]),
+        "draw_walk",
+        "on_the_way",
+        stations=stations,
+        latent=16,
+        known=np.zeros((1, 8, 8, 1)),
+        nearest=lambda x: ([0], [1.5]),
         average=lambda z, training: tf.zeros((1, 8, 8, 1)),
-    )  # fmt: skip
+    )
     for time in (0.0, 2.95, 6.0):
         assert f"time {time:.2f}" in draw_walk(Figure(figsize=(8, 4)), time=time)
 
@@ -130,6 +159,7 @@ def test_the_chapter_runs_on_other_data_and_on_a_folder_of_pictures(tmp_path):
     made = chapters.made_data((28, 28), (), train=256, test=140)
     folder = chapters.made_folder(tmp_path / "mine", count=70)
     chapters.run_side_by_side(
-        tmp_path, ("06_gan", {"dataset": "fashion_mnist", "epochs": 3}, {"fashion_mnist": made}),
+        tmp_path,
+        ("06_gan", {"dataset": "fashion_mnist", "epochs": 3}, {"fashion_mnist": made}),
         ("06_gan", {"dataset": folder, "size": 64, "epochs": 3}, {}),
-    )  # fmt: skip
+    )

@@ -16,11 +16,28 @@ with bh.quietly():
     import keras
     import tensorflow as tf
 
-BY_HAND = ("softmax", "attention", "split", "multi_head", "layer_norm", "gelu", "block", "next_position")
+BY_HAND = (
+    "softmax",
+    "attention",
+    "split",
+    "multi_head",
+    "layer_norm",
+    "gelu",
+    "block",
+    "next_position",
+)
 
 
 def functions(*names, **known):
-    base = {"np": np, "tf": tf, "keras": keras, "layers": keras.layers, "bh": bh, "re": re, "Counter": Counter}
+    base = {
+        "np": np,
+        "tf": tf,
+        "keras": keras,
+        "layers": keras.layers,
+        "bh": bh,
+        "re": re,
+        "Counter": Counter,
+    }
     return chapters.functions("07_attention", names, base | {"erf": scipy.special.erf} | known)
 
 
@@ -44,7 +61,9 @@ def word_by_word(X, w, heads, mask, memory):
             query = (x @ w["WQ"] + w["bQ"])[part]
             scores = np.array([query @ (m @ w["WK"] + w["bK"])[part] for m in memory]) / width**0.5
             weights[head, i] = scipy.special.softmax(np.where(mask[i], scores, -np.inf))
-            out[i, part] = sum(a * (m @ w["WV"] + w["bV"])[part] for a, m in zip(weights[head, i], memory))
+            out[i, part] = sum(
+                a * (m @ w["WV"] + w["bV"])[part] for a, m in zip(weights[head, i], memory)
+            )
     return weights, out @ w["WO"] + w["bO"]
 
 
@@ -65,7 +84,9 @@ def test_many_heads_are_what_loops_say(weights, heads, elsewhere):
 def test_norm_and_gelu_agree_with_scipy():
     layer_norm, gelu = functions("layer_norm", "gelu")
     x = np.random.default_rng(3).normal(3, 5, size=(4, 9))
-    np.testing.assert_allclose(layer_norm(x, 1, 0, epsilon=0), scipy.stats.zscore(x, axis=1), atol=1e-12)
+    np.testing.assert_allclose(
+        layer_norm(x, 1, 0, epsilon=0), scipy.stats.zscore(x, axis=1), atol=1e-12
+    )
     np.testing.assert_allclose(gelu(x), x * scipy.stats.norm.cdf(x), atol=1e-12)
 
 
@@ -75,7 +96,9 @@ def test_a_block_does_not_look_ahead_and_a_cache_changes_nothing(weights):
     causal = np.tril(np.ones((6, 6), bool))
     whole, cache = block(X, weights, 2, causal), {}
     for t in range(6):
-        np.testing.assert_allclose(next_position(X[t : t + 1], weights, 2, cache)[0], whole[t], atol=1e-12)
+        np.testing.assert_allclose(
+            next_position(X[t : t + 1], weights, 2, cache)[0], whole[t], atol=1e-12
+        )
         changed = X + (np.arange(6) > t)[:, None]
         assert np.array_equal(block(changed, weights, 2, causal)[: t + 1], whole[: t + 1])
         assert len(cache["K"]) == len(cache["V"]) == t + 1
@@ -89,8 +112,12 @@ def test_the_keras_block_looks_elsewhere_as_loops_say(weights):
     own, there = np.tril(np.ones((4, 4), bool)), np.array([[True, True, False]] * 4)
     twin(X[None], own[None], memory[None], there[None])
     for layer in twin.attentions:
-        layer.set_weights([weights[name].reshape(np.shape(v)) for name, v in zip(
-            ("WQ", "bQ", "WK", "bK", "WV", "bV", "WO", "bO"), layer.get_weights())])  # fmt: skip
+        layer.set_weights([
+            weights[name].reshape(np.shape(v))
+            for name, v in zip(
+                ("WQ", "bQ", "WK", "bK", "WV", "bV", "WO", "bO"), layer.get_weights()
+            )
+        ])
     twin.inner.set_weights([weights["W1"], weights["b1"]])
     twin.outer.set_weights([weights["W2"], weights["b2"]])
     found, A = twin(X[None], own[None], memory[None], there[None])
@@ -98,7 +125,11 @@ def test_the_keras_block_looks_elsewhere_as_loops_say(weights):
     x = X + word_by_word(y, weights, 2, own, y)[1]
     expected_A, mixed = word_by_word(layer_norm(x, 1, 0), weights, 2, there, memory)
     x = x + mixed
-    expected = x + gelu(layer_norm(x, 1, 0) @ weights["W1"] + weights["b1"]) @ weights["W2"] + weights["b2"]
+    expected = (
+        x
+        + gelu(layer_norm(x, 1, 0) @ weights["W1"] + weights["b1"]) @ weights["W2"]
+        + weights["b2"]
+    )
     np.testing.assert_allclose(A[0], expected_A, atol=1e-7)
     np.testing.assert_allclose(found[0], expected, atol=1e-6)
     assert twin.count_params() == 12 * 64 + 13 * 8 + (4 * 64 + 4 * 8) + 2 * 8
@@ -109,7 +140,9 @@ def test_positions_are_complex_numbers_that_turn():
     frequencies = 10000.0 ** (-np.arange(8) / 8)
     hands = np.exp(1j * np.outer(np.arange(30), frequencies))  # cos + i sin
     PE = sinusoids(range(30), 16)
-    np.testing.assert_allclose(PE[:, 0::2] + 1j * PE[:, 1::2], hands.imag + 1j * hands.real, atol=1e-12)
+    np.testing.assert_allclose(
+        PE[:, 0::2] + 1j * PE[:, 1::2], hands.imag + 1j * hands.real, atol=1e-12
+    )
     for k in (-3, 0, 11):
         np.testing.assert_allclose(turn(k, 16) @ turn(k, 16).T, np.eye(16), atol=1e-12)
         moved = hands * np.exp(1j * k * frequencies)
@@ -139,18 +172,23 @@ def test_known_models_are_counted_from_their_parts():
     assert round(language_model(36, 1280, 50_257, 1024) / 1e6) == 774
 
 
-@pytest.mark.parametrize("text, expected", [
-    ("3 May 2024", [2, 3, 1, 1, 1, 3, 0, 0, 0, 0, 3, 3]),
-    ("May 13, 2024", [1, 1, 1, 3, 2, 2, 3, 3, 0, 0, 0, 0]),
-    ("1.12.1950", [2, 3, 1, 1, 3, 0, 0, 0, 0, 3, 3, 3]),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "text, expected",
+    [
+        ("3 May 2024", [2, 3, 1, 1, 1, 3, 0, 0, 0, 0, 3, 3]),
+        ("May 13, 2024", [1, 1, 1, 3, 2, 2, 3, 3, 0, 0, 0, 0]),
+        ("1.12.1950", [2, 3, 1, 1, 3, 0, 0, 0, 0, 3, 3, 3]),
+    ],
+)
 def test_the_parts_of_a_date_are_found(text, expected):
     (parts_of_source,) = functions("parts_of_source", longest=12)
     assert parts_of_source(text).tolist() == expected
 
 
 def test_writing_is_shifted_by_one():
-    shifted, encode, decode = functions("shifted", "encode", "decode", alphabet=list("abc"), number_of={"a": 1, "b": 2, "c": 3})
+    shifted, encode, decode = functions(
+        "shifted", "encode", "decode", alphabet=list("abc"), number_of={"a": 1, "b": 2, "c": 3}
+    )
     numbers = encode(["abc", "c"], 4)
     assert numbers.tolist() == [[1, 2, 3, 0], [3, 0, 0, 0]] and decode(numbers[0]) == "abc"
     assert shifted(numbers).tolist() == [[0, 1, 2, 3], [0, 3, 0, 0]]
@@ -175,14 +213,31 @@ def test_the_explorers_draw_at_the_ends_of_their_sliders():
     for numbers in (1, 512):
         for temperature in (0.1, 10.0):
             for root in (True, False):
-                said = draw_softmax(Figure(figsize=(8, 4)), numbers=numbers, temperature=temperature, divide_by_root=root)
+                said = draw_softmax(
+                    Figure(figsize=(8, 4)),
+                    numbers=numbers,
+                    temperature=temperature,
+                    divide_by_root=root,
+                )
                 assert re.search(r"largest is (0\.\d\d|1\.00)", said) and "nan" not in said
     source = np.array([[1, 2, 3, 0], [3, 2, 0, 0]])
-    model = lambda x, written: (tf.one_hot([[1] * 10] * len(x), 4), tf.fill((len(x), 4, 10, 4), 0.25))  # noqa: E731
+
+    def model(x, written):
+        return tf.one_hot([[1] * 10] * len(x), 4), tf.fill((len(x), 4, 10, 4), 0.25)
+
     draw_map, *_ = functions(
-        "draw_map", "look_at", "alone", "in_parts", "shifted", "decode", source=source, target=np.ones((2, 10), int),
-        alphabet=list("abc"), translators={"one": model}, examples=[0, 1],
-    )  # fmt: skip
+        "draw_map",
+        "look_at",
+        "alone",
+        "in_parts",
+        "shifted",
+        "decode",
+        source=source,
+        target=np.ones((2, 10), int),
+        alphabet=list("abc"),
+        translators={"one": model},
+        examples=[0, 1],
+    )
     for head in (0, 4):
         for example in (0, 1):
             figure = Figure(figsize=(8, 4))

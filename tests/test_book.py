@@ -49,7 +49,15 @@ def test_a_chapter_is_a_numbered_file_with_one_question_as_its_title(chapter):
 
 def test_a_chapter_has_every_part(chapter):
     names = " | ".join(text for _, text in headings(chapter))
-    for part in ("Settings", "By hand", "Common mistakes", "Turn the knob", "Exercises", "What we have shown", "Sources"):
+    for part in (
+        "Settings",
+        "By hand",
+        "Common mistakes",
+        "Turn the knob",
+        "Exercises",
+        "What we have shown",
+        "Sources",
+    ):
         assert part in names
     assert "bh.explore(" in "".join(cell.source for cell in code(chapter))
     sources = prose(chapter)[-1].split("## Sources")[1]
@@ -66,7 +74,11 @@ def test_the_settings_can_be_turned_from_outside_and_each_says_why(chapter):
 
 def test_cells_are_short_and_narrow_and_explained(chapter):
     lengths = sorted(len(cell.source.splitlines()) for cell in code(chapter))
-    assert lengths[len(lengths) // 2] <= 9 and lengths[int(0.9 * len(lengths))] <= 20 and lengths[-1] <= 34
+    assert (
+        lengths[len(lengths) // 2] <= 9
+        and lengths[int(0.9 * len(lengths))] <= 20
+        and lengths[-1] <= 34
+    )
     assert all(len(line) <= 100 for cell in code(chapter) for line in cell.source.splitlines())
     kinds = "".join(cell.cell_type[0] for cell in chapter.cells)
     assert "cccc" not in kinds, "four code cells in a row"
@@ -75,22 +87,36 @@ def test_cells_are_short_and_narrow_and_explained(chapter):
 
 def test_every_cell_has_its_place_in_the_slides(chapter):
     kinds = {"slide", "subslide", "fragment", "skip", "notes", "-"}
-    assert all(cell.metadata.get("slideshow", {}).get("slide_type") in kinds for cell in chapter.cells)
+    assert all(
+        cell.metadata.get("slideshow", {}).get("slide_type") in kinds for cell in chapter.cells
+    )
 
 
 def test_the_slides_show_every_figure_and_keep_a_lead_in_with_its_code(chapter):
-    lecture = list(itertools.takewhile(lambda cell: "## Exercises" not in cell.source, chapter.cells))
+    lecture = list(
+        itertools.takewhile(lambda cell: "## Exercises" not in cell.source, chapter.cells)
+    )
     kinds = [cell.metadata.slideshow.slide_type for cell in lecture]
     for cell, kind in zip(lecture, kinds):
-        if cell.cell_type == "code" and any("image/png" in output.get("data", {}) for output in cell.outputs):
+        if cell.cell_type == "code" and any(
+            "image/png" in output.get("data", {}) for output in cell.outputs
+        ):
             assert kind != "skip", cell.source[:60]
     for (above, below), kind in zip(itertools.pairwise(lecture), kinds[1:]):
-        if above.cell_type == "markdown" and below.cell_type == "code" and above.source.rstrip().endswith(":"):
-            assert kind in ("fragment", "skip"), f"a new slide between {above.source[-60:]!r} and its code"
+        if (
+            above.cell_type == "markdown"
+            and below.cell_type == "code"
+            and above.source.rstrip().endswith(":")
+        ):
+            assert kind in ("fragment", "skip"), (
+                f"a new slide between {above.source[-60:]!r} and its code"
+            )
 
 
 def test_every_picture_has_a_sentence_and_no_output_knows_this_machine(chapter):
-    local = re.compile(r"/(root|home|Users|tmp|usr)/|[A-Z]:\\|0x[0-9a-f]{6,}|\d+(\.\d+)?\s?ms\b|127\.0\.0\.1")
+    local = re.compile(
+        r"/(root|home|Users|tmp|usr)/|[A-Z]:\\|0x[0-9a-f]{6,}|\d+(\.\d+)?\s?ms\b|127\.0\.0\.1"
+    )
     for cell in code(chapter):
         for output in cell.outputs:
             data = output.get("data", {})
@@ -111,7 +137,9 @@ def test_prose_quotes_no_stray_measurement(chapter):
 def test_exercises_have_task_stub_check_hint_and_a_folded_executed_solution(chapter):
     text = [(cell.cell_type[0], cell.source, cell) for cell in chapter.cells]
     begin = next(i for i, (_, source, _) in enumerate(text) if "## Exercises" in source)
-    end = next(i for i, (_, source, _) in enumerate(text) if source.startswith("## What we have shown"))
+    end = next(
+        i for i, (_, source, _) in enumerate(text) if source.startswith("## What we have shown")
+    )
     tasks = [i for i in range(begin, end) if re.search(r"^### \d", text[i][1], flags=re.MULTILINE)]
     assert 4 <= len(tasks) <= 6
     for start, stop in zip(tasks, [*tasks[1:], end]):
@@ -119,8 +147,13 @@ def test_exercises_have_task_stub_check_hint_and_a_folded_executed_solution(chap
         kinds = "".join(kind for kind, _, _ in part)
         assert re.fullmatch(r"mccmmmc+", kinds), f"{part[0][1][:40]}: {kinds}"
         assert "bh.check(" in part[2][1] and "<details><summary>Hint" in part[3][1]
-        assert part[2][2].metadata.jupyter.source_hidden, "a check that is not folded shows the answer"
-        assert re.fullmatch(r"#### Solution to \d", part[4][1]) and part[4][2].metadata["jp-MarkdownHeadingCollapsed"] is True
+        assert part[2][2].metadata.jupyter.source_hidden, (
+            "a check that is not folded shows the answer"
+        )
+        assert (
+            re.fullmatch(r"#### Solution to \d", part[4][1])
+            and part[4][2].metadata["jp-MarkdownHeadingCollapsed"] is True
+        )
         said = [cell.outputs[0].text for _, _, cell in (part[2], part[-1])]
         assert said[0].startswith("not ") and said[1].startswith("correct")
 
@@ -130,7 +163,9 @@ def test_links_lead_somewhere(chapter):
         if not target.startswith(("http", "#")):
             assert (chapter.path.parent / target.split("#")[0]).exists(), target
         if target.startswith("http"):
-            assert target.startswith("https://doi.org/") or target.startswith("https://creativecommons.org/")
+            assert target.startswith("https://doi.org/") or target.startswith(
+                "https://creativecommons.org/"
+            )
 
 
 def test_a_chapter_leads_to_its_neighbours_by_their_questions(chapter):
@@ -138,7 +173,9 @@ def test_a_chapter_leads_to_its_neighbours_by_their_questions(chapter):
     questions = {path.name: title.removeprefix("# ") for path, title in zip(CHAPTERS, titles)}
     names, place = list(questions), CHAPTERS.index(chapter.path)
     links = re.findall(r"\*\*(Before|Next):\*\* \[(.+?)\]\((.+?)\)", prose(chapter)[0])
-    expected = [("Before", place - 1)] * (place > 0) + [("Next", place + 1)] * (place + 1 < len(names))
+    expected = [("Before", place - 1)] * (place > 0) + [("Next", place + 1)] * (
+        place + 1 < len(names)
+    )
     assert links == [(word, questions[names[i]], names[i]) for word, i in expected]
 
 
@@ -148,8 +185,9 @@ def test_a_chapter_is_small_and_stored_in_the_normal_form(chapter):
     stored = json.loads(raw)
     assert set(stored["metadata"]) == {"kernelspec", "language_info", "rise"}
     assert stored["metadata"]["language_info"].get("version") is None
-    assert [cell["execution_count"] for cell in stored["cells"] if cell["cell_type"] == "code"] == list(
-        range(1, len(code(chapter)) + 1))  # fmt: skip
+    assert [
+        cell["execution_count"] for cell in stored["cells"] if cell["cell_type"] == "code"
+    ] == list(range(1, len(code(chapter)) + 1))
 
 
 def test_readme_names_every_chapter_with_its_time_and_every_command():
@@ -177,7 +215,9 @@ def test_every_tool_says_in_one_line_what_it_does():
 
 def without_docstrings(tree):
     for node in ast.walk(tree):
-        if isinstance(node, (ast.Module, ast.FunctionDef, ast.ClassDef)) and ast.get_docstring(node):
+        if isinstance(node, (ast.Module, ast.FunctionDef, ast.ClassDef)) and ast.get_docstring(
+            node
+        ):
             node.body[0].value.value = ""
     return tree
 
@@ -197,5 +237,7 @@ def test_the_helper_package_stays_small_and_documented():
 
 def test_code_and_notebooks_pass_ruff():
     ruff = Path(sys.executable).with_name("ruff.exe" if sys.platform == "win32" else "ruff")
-    done = subprocess.run([ruff, "check", "--no-cache", "."], cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run(
+        [ruff, "check", "--no-cache", "."], cwd=ROOT, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stdout

@@ -15,16 +15,26 @@ SANITIZE = Path(__file__).with_name("nbval_sanitize.cfg")
 
 @pytest.mark.parametrize(
     ("value", "bounds"),
-    [(0.5, {"at_least": 0.6}), (0.5, {"at_most": 0.4}), (3, {"equals": 4}), (0.5, {"equals": 0.4, "within": 0.05}),
-     (float("nan"), {"at_least": 0}), (float("nan"), {"at_most": 0}), (float("nan"), {"equals": 0, "within": 1}),
-     ((1, 2), {"equals": (1, 3)}), (0.5, {"at_least": 0, "at_most": 0.4})],
-)  # fmt: skip
+    [
+        (0.5, {"at_least": 0.6}),
+        (0.5, {"at_most": 0.4}),
+        (3, {"equals": 4}),
+        (0.5, {"equals": 0.4, "within": 0.05}),
+        (float("nan"), {"at_least": 0}),
+        (float("nan"), {"at_most": 0}),
+        (float("nan"), {"equals": 0, "within": 1}),
+        ((1, 2), {"equals": (1, 3)}),
+        (0.5, {"at_least": 0, "at_most": 0.4}),
+    ],
+)
 def test_a_claim_that_does_not_hold_raises_and_names_value_bound_and_settings(value, bounds):
     with pytest.raises(ClaimError, match=r"x is .* but it must be .* shipped settings"):
         bh.claim("x", value, **bounds)
 
 
-@pytest.mark.parametrize("bounds", [{}, {"within": 1}, {"equals": 1, "at_least": 0}, {"at_least": 0, "within": 1}])
+@pytest.mark.parametrize(
+    "bounds", [{}, {"within": 1}, {"equals": 1, "at_least": 0}, {"at_least": 0, "within": 1}]
+)
 def test_a_claim_without_one_clear_bound_is_refused(bounds):
     with pytest.raises(ValueError, match="'x'"):
         bh.claim("x", 1, **bounds)
@@ -32,9 +42,14 @@ def test_a_claim_without_one_clear_bound_is_refused(bounds):
 
 @pytest.mark.parametrize(
     ("actual", "expected", "message"),
-    [([1, 2], [1, 2, 3], "found shape"), ([np.nan], [np.nan], "not finite"), ([[0, 1], [2, 3]], [[0, 1], [2, 4]], "index 1, 1"),
-     ([1j], [1], "differ by 1.41"), (1.0, [1.0], "found shape")],
-)  # fmt: skip
+    [
+        ([1, 2], [1, 2, 3], "found shape"),
+        ([np.nan], [np.nan], "not finite"),
+        ([[0, 1], [2, 3]], [[0, 1], [2, 4]], "index 1, 1"),
+        ([1j], [1], "differ by 1.41"),
+        (1.0, [1.0], "found shape"),
+    ],
+)
 def test_arrays_that_differ_raise_and_name_the_worst_place(actual, expected, message):
     with pytest.raises(ClaimError, match=message):
         bh.check_close("x", actual, expected, within=1e-9)

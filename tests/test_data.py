@@ -26,8 +26,14 @@ def test_the_split_falls_between_two_forms():
     """The labels of one form repeat in the next: shifted by a form's length, labels at the cut agree."""
     _, labels = whole()
     form = labels[data.DIGITS_SPLIT : data.DIGITS_SPLIT + 128]
-    matches = [start for start in range(len(labels) - 128) if np.mean(labels[start : start + 128] == form) > 0.95]
-    assert data.DIGITS_SPLIT in matches and len(matches) >= 8, "the form that begins at the cut comes again and again"
+    matches = [
+        start
+        for start in range(len(labels) - 128)
+        if np.mean(labels[start : start + 128] == form) > 0.95
+    ]
+    assert data.DIGITS_SPLIT in matches and len(matches) >= 8, (
+        "the form that begins at the cut comes again and again"
+    )
     assert 0 in matches, "and the first form of all begins in the same way"
 
 
@@ -49,5 +55,10 @@ def test_a_missing_file_is_named(tmp_path, monkeypatch):
 def test_the_data_card_tells_checksum_size_licence_and_origin():
     card = (data.FOLDER / "digits.md").read_text(encoding="utf-8")
     content = (data.FOLDER / "digits.npz").read_bytes()
-    for fact in (hashlib.sha256(content).hexdigest(), f"{len(content):,} bytes", "CC BY 4.0", "10.24432/C50P49"):
+    for fact in (
+        hashlib.sha256(content).hexdigest(),
+        f"{len(content):,} bytes",
+        "CC BY 4.0",
+        "10.24432/C50P49",
+    ):
         assert fact in card

@@ -23,8 +23,12 @@ bh.show_figure(figure, alt="A line.")"""
 
 def healthy():
     """An executed notebook of two prints, a picture and a claim."""
-    sources = ["print('one')", "print('two')", PICTURE.replace("HEIGHT", "1"),
-               "import bigmodel_helpers as bh\nbh.claim('x', 0.5, at_least=0)"]  # fmt: skip
+    sources = [
+        "print('one')",
+        "print('two')",
+        PICTURE.replace("HEIGHT", "1"),
+        "import bigmodel_helpers as bh\nbh.claim('x', 0.5, at_least=0)",
+    ]
     notebook = new_notebook(cells=[new_code_cell(source) for source in sources])
     NotebookClient(notebook, kernel_name="python3", extra_arguments=["--log-level=ERROR"]).execute()
     notebook.metadata.pop("widgets", None)
@@ -34,7 +38,9 @@ def healthy():
 def picture_of(notebook, change):
     output = notebook.cells[2].outputs[0]
     raw = io.BytesIO()
-    change(Image.open(io.BytesIO(base64.b64decode(output.data["image/png"]))).convert("RGB")).save(raw, "png")
+    change(Image.open(io.BytesIO(base64.b64decode(output.data["image/png"]))).convert("RGB")).save(
+        raw, "png"
+    )
     output.data["image/png"] = base64.b64encode(raw.getvalue()).decode()
 
 
@@ -100,12 +106,17 @@ def widget_state(notebook):
 
 
 def widget_view(notebook):
-    notebook.cells[2].outputs[0].data["application/vnd.jupyter.widget-view+json"] = {"model_id": "1"}
+    notebook.cells[2].outputs[0].data["application/vnd.jupyter.widget-view+json"] = {
+        "model_id": "1"
+    }
 
 
 def swapped_outputs(notebook):
     notebook.cells[1].source = "print('two')\nimport IPython.display\nIPython.display.display(2)"
-    both = [new_output("display_data", {"text/plain": "2"}), new_output("stream", name="stdout", text="two\n")]
+    both = [
+        new_output("display_data", {"text/plain": "2"}),
+        new_output("stream", name="stdout", text="two\n"),
+    ]
     notebook.cells[1].outputs = both
 
 
@@ -118,14 +129,25 @@ def broken_claim(notebook):
 
 
 DEFECTS = {  # each with the cell it is planted in, and a word of the complaint
-    never_executed: (1, "never executed"), out_of_order: (0, "stands as 1"), stored_error: (1, "ValueError"),
-    stored_stderr: (1, "stderr"), missing_figure: (2, "image/png"), other_size: (2, "pixels, now"),
-    other_pixels: (2, "picture has changed"), other_description: (2, "A circle."),
-    exempt_by_tag: (1, "outputs differ"), exempt_by_comment: (1, "outputs differ"), skipped_by_tag: (1, "nbval-skip"),
+    never_executed: (1, "never executed"),
+    out_of_order: (0, "stands as 1"),
+    stored_error: (1, "ValueError"),
+    stored_stderr: (1, "stderr"),
+    missing_figure: (2, "image/png"),
+    other_size: (2, "pixels, now"),
+    other_pixels: (2, "picture has changed"),
+    other_description: (2, "A circle."),
+    exempt_by_tag: (1, "outputs differ"),
+    exempt_by_comment: (1, "outputs differ"),
+    skipped_by_tag: (1, "nbval-skip"),
     exempt_though_equal: (1, "exemptions are forbidden: NBVAL_IGNORE_OUTPUT"),
-    error_expected_by_tag: (1, "raises-exception"), widget_state: (0, "widget state"), widget_view: (2, "view of a widget"),
-    swapped_outputs: (1, "outputs stored"), other_text: (1, "outputs differ"), broken_claim: (3, "at least 0.6"),
-}  # fmt: skip
+    error_expected_by_tag: (1, "raises-exception"),
+    widget_state: (0, "widget state"),
+    widget_view: (2, "view of a widget"),
+    swapped_outputs: (1, "outputs stored"),
+    other_text: (1, "outputs differ"),
+    broken_claim: (3, "at least 0.6"),
+}
 
 
 @pytest.fixture(scope="module")
@@ -141,15 +163,32 @@ def verdicts(tmp_path_factory):
         nbformat.write(notebook, folder / f"{defect.__name__ if defect else 'healthy'}.ipynb")
     report = folder / "report.xml"
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "--color=no", "--rootdir", str(folder), "-c", str(ROOT / "pyproject.toml"),
-         f"--nbval-sanitize-with={ROOT / 'tests' / 'nbval_sanitize.cfg'}", f"--junitxml={report}", str(folder)],
-        cwd=folder, capture_output=True, text=True)  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "--color=no",
+            "--rootdir",
+            str(folder),
+            "-c",
+            str(ROOT / "pyproject.toml"),
+            f"--nbval-sanitize-with={ROOT / 'tests' / 'nbval_sanitize.cfg'}",
+            f"--junitxml={report}",
+            str(folder),
+        ],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+    )
     failed = {}
     for case in ET.parse(report).iter("testcase"):
         assert case.find("skipped") is None, "no cell may be skipped"
         for failure in [*case.findall("failure"), *case.findall("error")]:
             cells = failed.setdefault(case.get("classname"), {})
-            cells[int(case.get("name").split()[-1])] = failure.get("message", "") + (failure.text or "")
+            cells[int(case.get("name").split()[-1])] = failure.get("message", "") + (
+                failure.text or ""
+            )
     return failed, done.stdout
 
 

@@ -63,10 +63,14 @@ def test_every_usual_kind_of_file_has_three_channels(tmp_path, mode):
 def test_the_order_is_shuffled_and_always_the_same(tmp_path):
     for number in range(30):
         save(tmp_path / f"{number:02}.png", np.full((4, 4), number, np.uint8))
-    first, second = ([int(picture[0, 0, 0]) for picture in bh.image_folder(tmp_path, 4)] for _ in range(2))
+    first, second = (
+        [int(picture[0, 0, 0]) for picture in bh.image_folder(tmp_path, 4)] for _ in range(2)
+    )
     assert first == second != sorted(first) and sorted(first) == list(range(30))
     parts = bh.image_folder(tmp_path, 4)
-    assert [int(picture[0, 0, 0]) for part in (parts.take(10), parts.skip(10)) for picture in part] == first
+    assert [
+        int(picture[0, 0, 0]) for part in (parts.take(10), parts.skip(10)) for picture in part
+    ] == first
 
 
 def test_broken_files_are_named_counted_and_left_out(folder, capfd):
@@ -79,7 +83,10 @@ def test_broken_files_are_named_counted_and_left_out(folder, capfd):
     assert len(list(pictures)) == len(pictures) == 4
     out, err = capfd.readouterr()
     cut = os.path.join("inside", "cut.jpg")
-    assert out == f"3 of 7 files cannot be read as pictures and are left out: empty.png, {cut}, words.jpg\n"
+    assert (
+        out
+        == f"3 of 7 files cannot be read as pictures and are left out: empty.png, {cut}, words.jpg\n"
+    )
     assert err == ""
 
 
@@ -87,22 +94,32 @@ def test_many_broken_files_are_not_all_named(folder, capfd):
     for number in range(8):
         (folder / f"broken_{number}.png").write_bytes(b"x")
     bh.image_folder(folder, 8)
-    assert "8 of 11 files" in (out := capfd.readouterr().out) and out.count("broken_") == 5 and out.endswith(", ...\n")
+    assert (
+        "8 of 11 files" in (out := capfd.readouterr().out)
+        and out.count("broken_") == 5
+        and out.endswith(", ...\n")
+    )
 
 
 def test_wrong_paths_and_sizes_are_said(tmp_path, folder):
-    for path, message in ((tmp_path / "nowhere", "is no folder. Give the path of a folder"),
-                          (folder / "wide.png", "is a file, not a folder")):  # fmt: skip
+    for path, message in (
+        (tmp_path / "nowhere", "is no folder. Give the path of a folder"),
+        (folder / "wide.png", "is a file, not a folder"),
+    ):
         with pytest.raises(ValueError, match=message):
             bh.image_folder(path, 8)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ValueError, match="there is no picture in .*expected files that end with .jpeg, .jpg, .png"):
+    with pytest.raises(
+        ValueError, match="there is no picture in .*expected files that end with .jpeg, .jpg, .png"
+    ):
         bh.image_folder(tmp_path / "empty", 8)
     (tmp_path / "empty" / "a.png").write_bytes(b"")
     with pytest.raises(ValueError, match="none of the 1 files in .* can be read"):
         bh.image_folder(tmp_path / "empty", 8)
     for size in (0, -3, 2.5, "64"):
-        with pytest.raises(ValueError, match="size is .*, expected the side of a picture in pixels"):
+        with pytest.raises(
+            ValueError, match="size is .*, expected the side of a picture in pixels"
+        ):
             bh.image_folder(folder, size)
 
 
@@ -115,7 +132,9 @@ print(seen, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="the standard library measures no peak memory there")
+@pytest.mark.skipif(
+    sys.platform == "win32", reason="the standard library measures no peak memory there"
+)
 def test_memory_does_not_grow_with_the_number_of_pictures(tmp_path):
     """Ten files under many names: 1,400 more pictures of 256 x 256 would be 275 MB if they were kept."""
     peaks = {}
@@ -127,8 +146,12 @@ def test_memory_does_not_grow_with_the_number_of_pictures(tmp_path):
                 save(folder / f"{number}.jpg", noise(300, 280, 3, seed=number))
             else:
                 os.link(folder / f"{number % 10}.jpg", folder / f"{number}.jpg")
-        done = subprocess.run([sys.executable, "-c", PEAK, folder], cwd=ROOT, capture_output=True, text=True)
+        done = subprocess.run(
+            [sys.executable, "-c", PEAK, folder], cwd=ROOT, capture_output=True, text=True
+        )
         seen, peak = map(int, done.stdout.split())
         assert seen == count
-        peaks[count] = peak / (1e6 if sys.platform == "darwin" else 1e3)  # bytes there, kB elsewhere
+        peaks[count] = peak / (
+            1e6 if sys.platform == "darwin" else 1e3
+        )  # bytes there, kB elsewhere
     assert peaks[1500] - peaks[100] < 60, peaks

@@ -17,9 +17,24 @@ from playwright.sync_api import expect, sync_playwright
 
 ROOT = Path(__file__).resolve().parent.parent
 PANEL = ".jp-NotebookPanel:not(.lm-mod-hidden)"
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "microsoft-edge", "msedge")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"]  # fmt: skip
+BROWSERS = (
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+    "google-chrome-stable",
+    "microsoft-edge",
+    "msedge",
+)
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+]
 WHOLE_PAGE = '{"windowingMode": "none"}'  # all cells are there, not only those in sight
 
 
@@ -35,22 +50,37 @@ def server(tmp_path_factory):
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         port, token = found.getsockname()[1], secrets.token_hex(16)
-    own = {"JUPYTER_CONFIG_DIR": "config", "JUPYTER_RUNTIME_DIR": "run", "JUPYTERLAB_SETTINGS_DIR": "settings",
-           "JUPYTERLAB_WORKSPACES_DIR": "workspaces", "IPYTHONDIR": "ipython"}  # fmt: skip
-    environ = os.environ | {name: str(folder / place) for name, place in own.items()} | {"JUPYTER_TOKEN": token}
+    own = {
+        "JUPYTER_CONFIG_DIR": "config",
+        "JUPYTER_RUNTIME_DIR": "run",
+        "JUPYTERLAB_SETTINGS_DIR": "settings",
+        "JUPYTERLAB_WORKSPACES_DIR": "workspaces",
+        "IPYTHONDIR": "ipython",
+    }
+    environ = (
+        os.environ
+        | {name: str(folder / place) for name, place in own.items()}
+        | {"JUPYTER_TOKEN": token}
+    )
     environ.pop("PYTEST_CURRENT_TEST", None)
     options = ["--no-browser", f"--ServerApp.port={port}", "--ServerApp.port_retries=0"]
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         options.append("--allow-root")
     with open(folder / "log", "w") as log:
-        process = subprocess.Popen([sys.executable, str(folder / "tools" / "lab.py"), "01", *options], env=environ,
-                                   stdout=log, stderr=subprocess.STDOUT)  # fmt: skip
+        process = subprocess.Popen(
+            [sys.executable, str(folder / "tools" / "lab.py"), "01", *options],
+            env=environ,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
     try:
         for _ in range(300):
             assert process.poll() is None, (folder / "log").read_text()
             try:
-                request = urllib.request.Request(f"http://127.0.0.1:{port}/api/status",
-                                                 headers={"Authorization": f"token {token}"})  # fmt: skip
+                request = urllib.request.Request(
+                    f"http://127.0.0.1:{port}/api/status",
+                    headers={"Authorization": f"token {token}"},
+                )
                 urllib.request.urlopen(request, timeout=1).close()
                 break
             except OSError:
@@ -68,12 +98,21 @@ def browser():
     found = next(filter(None, map(shutil.which, BROWSERS)), None)
     with sync_playwright() as playwright:
         try:
-            launched = playwright.chromium.launch(executable_path=found, args=FLAGS) if found else (
-                playwright.chromium.launch(channel="msedge" if os.name == "nt" else "chrome", args=FLAGS))  # fmt: skip
+            launched = (
+                playwright.chromium.launch(executable_path=found, args=FLAGS)
+                if found
+                else (
+                    playwright.chromium.launch(
+                        channel="msedge" if os.name == "nt" else "chrome", args=FLAGS
+                    )
+                )
+            )
         except Exception as error:
             if os.environ.get("CI"):
                 raise
-            pytest.skip(f"no browser to drive: install Chrome, Chromium or Edge ({str(error).splitlines()[0]})")
+            pytest.skip(
+                f"no browser to drive: install Chrome, Chromium or Edge ({str(error).splitlines()[0]})"
+            )
         yield launched
         launched.close()
 
@@ -85,8 +124,14 @@ def page(server, browser):
     page = browser.new_context(viewport={"width": 1300, "height": 1000}).new_page()
     page.strays, page.faults = [], []
     page.on("pageerror", lambda error: page.faults.append(str(error)))
-    page.on("request", lambda request: None if request.url.startswith((url, url.replace("http", "ws"), "data:", "blob:"))
-            else page.strays.append(request.url))  # fmt: skip
+    page.on(
+        "request",
+        lambda request: (
+            None
+            if request.url.startswith((url, url.replace("http", "ws"), "data:", "blob:"))
+            else page.strays.append(request.url)
+        ),
+    )
     page.goto(f"{url}/?token={token}")
     page.locator(f"{PANEL} h2", has_text="Sources").wait_for(timeout=90_000)
     page.unread = page.locator(PANEL).inner_text()
@@ -111,7 +156,12 @@ def run_all(page):
 
 def cell(page, text):
     """The code cell whose source holds the text."""
-    return page.locator(f"{PANEL} .jp-CodeCell").filter(has=page.locator(".jp-Editor", has_text=text)).first
+    return (
+        page
+        .locator(f"{PANEL} .jp-CodeCell")
+        .filter(has=page.locator(".jp-Editor", has_text=text))
+        .first
+    )
 
 
 def test_the_command_opens_the_first_chapter_with_its_stored_pictures(page):
@@ -122,11 +172,19 @@ def test_the_command_opens_the_first_chapter_with_its_stored_pictures(page):
 
 def test_run_all_reaches_the_end_without_an_error_and_leaves_no_progress_bar(page):
     panel = page.locator(PANEL)
-    assert panel.locator(".jp-RenderedText[data-mime-type='application/vnd.jupyter.error']").count() == 0
-    assert panel.locator(".jp-RenderedText[data-mime-type='application/vnd.jupyter.stderr']").count() == 0
+    assert (
+        panel.locator(".jp-RenderedText[data-mime-type='application/vnd.jupyter.error']").count()
+        == 0
+    )
+    assert (
+        panel.locator(".jp-RenderedText[data-mime-type='application/vnd.jupyter.stderr']").count()
+        == 0
+    )
     assert panel.locator("progress").count() == 0
     counts = panel.locator(".jp-CodeCell .jp-InputPrompt").all_text_contents()
-    assert all(shown in (f"[{number}]:", "") for number, shown in enumerate(counts, 1)), "folded cells show no number"
+    assert all(shown in (f"[{number}]:", "") for number, shown in enumerate(counts, 1)), (
+        "folded cells show no number"
+    )
 
 
 def test_no_question_about_news_stands_in_the_way(page):
@@ -181,7 +239,9 @@ def answer(page, text):
 def test_an_exercise_answers_wrong_raising_and_right_attempts(page):
     assert "not done yet" in answer(page, "..., ..., ..., ...")
     assert "not yet: for the blame of w2, found 3, expected 2" in answer(page, "-1, 3, -1, -0.5")
-    assert "it stopped with TypeError" in answer(page, "-1, max, -1, -0.5") or "not yet" in answer(page, "-1, max, -1, -0.5")
+    assert "it stopped with TypeError" in answer(page, "-1, max, -1, -0.5") or "not yet" in answer(
+        page, "-1, max, -1, -0.5"
+    )
     assert "correct: 4 of 4 cases hold" in answer(page, "-1, 2, -1, -0.5")
 
 

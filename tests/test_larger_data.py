@@ -37,7 +37,9 @@ def made(name, n_train=20, n_test=10, seed=0):
 @pytest.fixture
 def downloads(tmp_path, monkeypatch):
     monkeypatch.setattr(data, "FOLDER", tmp_path)
-    monkeypatch.setattr(data, "_download", lambda name: pytest.fail("a file is there, nothing may be downloaded"))
+    monkeypatch.setattr(
+        data, "_download", lambda name: pytest.fail("a file is there, nothing may be downloaded")
+    )
     (tmp_path / "downloads").mkdir()
     return tmp_path / "downloads"
 
@@ -47,7 +49,12 @@ def test_a_file_that_was_brought_is_used_whatever_its_size(downloads, name):
     arrays = made(name)
     np.savez(downloads / f"{name}.npz", **arrays)
     (x_train, y_train), (x_test, y_test) = bh.load_data(name)
-    for found, kept in ((x_train, "x_train"), (y_train, "y_train"), (x_test, "x_test"), (y_test, "y_test")):
+    for found, kept in (
+        (x_train, "x_train"),
+        (y_train, "y_train"),
+        (x_test, "x_test"),
+        (y_test, "y_test"),
+    ):
         assert np.array_equal(found, arrays[kept]) and found.dtype == np.uint8
 
 
@@ -56,8 +63,14 @@ def changed(**changes):
 
 
 DEFECTS = {
-    "no labels": (lambda arrays: {key: value for key, value in arrays.items() if key != "y_test"}, "y_test"),
-    "floats": (changed(x_train=lambda x: x / 255), r"x_train is float64 \(20, 28, 28\), expected uint8 \(n, 28, 28\)"),
+    "no labels": (
+        lambda arrays: {key: value for key, value in arrays.items() if key != "y_test"},
+        "y_test",
+    ),
+    "floats": (
+        changed(x_train=lambda x: x / 255),
+        r"x_train is float64 \(20, 28, 28\), expected uint8 \(n, 28, 28\)",
+    ),
     "signed labels": (changed(y_train=lambda y: y.astype(int)), "y_train is int64"),
     "flat pictures": (changed(x_test=lambda x: x.reshape(10, 784)), r"x_test is uint8 \(10, 784\)"),
     "column of labels": (changed(y_test=lambda y: y[:, None]), r"y_test is uint8 \(10, 1\)"),
@@ -65,7 +78,10 @@ DEFECTS = {
     "nothing": (changed(x_test=lambda x: x[:0], y_test=lambda y: y[:0]), "0 pictures and 0 labels"),
     "label 10": (changed(y_test=lambda y: y + 10), "expected 0 to 9"),
     "another set": (lambda arrays: made("cifar10"), r"\(20, 32, 32, 3\)"),
-    "pickled objects": (changed(y_test=lambda y: np.array([print] * 10, dtype=object)), "allow_pickle=False"),
+    "pickled objects": (
+        changed(y_test=lambda y: np.array([print] * 10, dtype=object)),
+        "allow_pickle=False",
+    ),
 }
 
 
@@ -73,7 +89,9 @@ DEFECTS = {
 def test_a_file_that_is_not_what_its_name_says_is_refused_with_what_was_found(downloads, defect):
     change, words = DEFECTS[defect]
     np.savez(downloads / "mnist.npz", **change(made("mnist")))
-    with pytest.raises(ValueError, match=f"(?s)mnist.npz cannot be used as mnist: .*{words}.*Replace the file") as refused:
+    with pytest.raises(
+        ValueError, match=f"(?s)mnist.npz cannot be used as mnist: .*{words}.*Replace the file"
+    ) as refused:
         bh.load_data("mnist")
     assert "\n" not in str(refused.value)
     assert (downloads / "mnist.npz").exists(), "what a reader brought is never deleted"
@@ -84,7 +102,14 @@ class Malicious:
         return os.makedirs, ("unpickled",)
 
 
-NO_ARRAYS = [b"", b"<html>not found</html>", b"\x93NUMPY", b"PK\x03\x04", pickle.dumps(Malicious()), "half"]
+NO_ARRAYS = [
+    b"",
+    b"<html>not found</html>",
+    b"\x93NUMPY",
+    b"PK\x03\x04",
+    pickle.dumps(Malicious()),
+    "half",
+]
 
 
 @pytest.mark.parametrize("content", NO_ARRAYS)
@@ -118,13 +143,22 @@ def served_files(name):
     if name == "fashion_mnist":
         files = {}
         for part, prefix in (("train", "train"), ("test", "t10k")):
-            files[f"{prefix}-labels-idx1-ubyte.gz"] = gzip.compress(bytes(8) + arrays[f"y_{part}"].tobytes())
-            files[f"{prefix}-images-idx3-ubyte.gz"] = gzip.compress(bytes(16) + arrays[f"x_{part}"].tobytes())
+            files[f"{prefix}-labels-idx1-ubyte.gz"] = gzip.compress(
+                bytes(8) + arrays[f"y_{part}"].tobytes()
+            )
+            files[f"{prefix}-images-idx3-ubyte.gz"] = gzip.compress(
+                bytes(16) + arrays[f"x_{part}"].tobytes()
+            )
         return files
-    packed = io.BytesIO()  # Keras' loader wants all 60,000 pictures of CIFAR-10: zeros compress well
+    packed = (
+        io.BytesIO()
+    )  # Keras' loader wants all 60,000 pictures of CIFAR-10: zeros compress well
     with tarfile.open(fileobj=packed, mode="w:gz", compresslevel=1) as archive:
         for batch in [*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"]:
-            content = pickle.dumps({b"data": np.zeros((10_000, 3072), np.uint8), b"labels": [3] * 10_000})
+            content = pickle.dumps({
+                b"data": np.zeros((10_000, 3072), np.uint8),
+                b"labels": [3] * 10_000,
+            })
             entry = tarfile.TarInfo(f"cifar-10-batches-py/{batch}")
             entry.size = len(content)
             archive.addfile(entry, io.BytesIO(content))
@@ -146,7 +180,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         server.requests.append(name)
         if server.mood == "missing":
             return self.send_error(404)
-        content = b"<html>please log in</html>" if server.mood == "something else" else server.files[name]
+        content = (
+            b"<html>please log in</html>" if server.mood == "something else" else server.files[name]
+        )
         self.send_response(200)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
@@ -167,11 +203,20 @@ def remote(request, tmp_path, monkeypatch):
 
     def redirected(fname, origin, file_hash=None, cache_subdir="datasets", **options):
         base = origin.rsplit("/", 1)[-1]
-        return get_file(fname, origin=f"http://127.0.0.1:{server.server_port}/{base}", cache_dir=tmp_path / "keras",
-                        cache_subdir=cache_subdir, file_hash=file_hash and hashes[base], **options)  # fmt: skip
+        return get_file(
+            fname,
+            origin=f"http://127.0.0.1:{server.server_port}/{base}",
+            cache_dir=tmp_path / "keras",
+            cache_subdir=cache_subdir,
+            file_hash=file_hash and hashes[base],
+            **options,
+        )
 
-    module = {"mnist": keras.src.datasets.mnist, "fashion_mnist": keras.src.datasets.fashion_mnist,
-              "cifar10": keras.src.datasets.cifar10}[name]  # fmt: skip
+    module = {
+        "mnist": keras.src.datasets.mnist,
+        "fashion_mnist": keras.src.datasets.fashion_mnist,
+        "cifar10": keras.src.datasets.cifar10,
+    }[name]
     monkeypatch.setattr(module, "get_file", redirected)
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
     monkeypatch.setattr(data, "FOLDER", tmp_path / "data")
@@ -195,7 +240,9 @@ def test_a_set_is_downloaded_checked_and_then_taken_from_the_cache(remote, capsy
 
 
 @pytest.mark.parametrize("mood", ["cut short", "missing", "something else"])
-def test_what_goes_wrong_is_one_sentence_leaves_nothing_broken_and_the_next_call_succeeds(remote, mood):
+def test_what_goes_wrong_is_one_sentence_leaves_nothing_broken_and_the_next_call_succeeds(
+    remote, mood
+):
     name, server, cache = remote
     server.mood = mood
     with pytest.raises(OSError, match=f"{name} could not be downloaded .*put a file {name}.npz"):
@@ -231,11 +278,21 @@ def test_two_at_once_download_once(remote):
 
 
 @pytest.mark.parametrize("remote", ["mnist"], indirect=True)
-@pytest.mark.parametrize(("number", "words"), [(errno.ENOSPC, "the disk is full"), (errno.EROFS, "cannot be written"),
-                                                (errno.EACCES, "cannot be written")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (errno.ENOSPC, "the disk is full"),
+        (errno.EROFS, "cannot be written"),
+        (errno.EACCES, "cannot be written"),
+    ],
+)
 def test_a_full_disk_and_a_read_only_folder_are_one_sentence(remote, monkeypatch, number, words):
     name, _, cache = remote
-    monkeypatch.setattr(keras.datasets.mnist, "load_data", lambda: (_ for _ in ()).throw(OSError(number, os.strerror(number))))
+    monkeypatch.setattr(
+        keras.datasets.mnist,
+        "load_data",
+        lambda: (_ for _ in ()).throw(OSError(number, os.strerror(number))),
+    )
     with pytest.raises(OSError, match=words) as failed:
         bh.load_data(name)
     assert failed.value.errno == number and left_in(cache) == []

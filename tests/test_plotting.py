@@ -25,21 +25,27 @@ def shown(monkeypatch):
     import IPython.display
 
     bundles = []
-    monkeypatch.setattr(IPython.display, "display", lambda thing: bundles.append(thing._repr_mimebundle_()))
+    monkeypatch.setattr(
+        IPython.display, "display", lambda thing: bundles.append(thing._repr_mimebundle_())
+    )
     return bundles
 
 
-@pytest.mark.parametrize("draw", [*FIGURES.values(), lambda alt: bh.show_images(np.eye(8)[None], alt=alt)])
+@pytest.mark.parametrize(
+    "draw", [*FIGURES.values(), lambda alt: bh.show_images(np.eye(8)[None], alt=alt)]
+)
 def test_every_figure_shows_a_picture_with_its_sentence(draw, shown):
     draw(alt=ALT)
-    (data, metadata), = shown
+    ((data, metadata),) = shown
     picture = Image.open(io.BytesIO(data["image/png"]))
     assert data["text/plain"] == metadata["image/png"]["alt"] == ALT
     assert picture.size == (metadata["image/png"]["width"], metadata["image/png"]["height"])
     assert picture.size[0] == 800 and len(data["image/png"]) < 60_000
 
 
-@pytest.mark.parametrize("draw", [*FIGURES.values(), lambda alt: bh.show_images(np.eye(8)[None], alt=alt)])
+@pytest.mark.parametrize(
+    "draw", [*FIGURES.values(), lambda alt: bh.show_images(np.eye(8)[None], alt=alt)]
+)
 @pytest.mark.parametrize("alt", [None, "", "  "])
 def test_a_figure_without_a_sentence_is_refused(draw, alt, shown):
     with pytest.raises(ValueError, match="alt is missing"):
@@ -62,7 +68,9 @@ def test_the_same_figure_gives_the_same_bytes(shown):
 
 def test_names_at_line_ends_do_not_cover_each_other():
     figure, axes = bh.new_figure()
-    bh.plot_lines([1, 2], {"a": [1, 2.0], "b": [1, 2.01], "c": [1, 2.02], "d": [0, 0]}, **LABELS, ax=axes)
+    bh.plot_lines(
+        [1, 2], {"a": [1, 2.0], "b": [1, 2.01], "c": [1, 2.02], "d": [0, 0]}, **LABELS, ax=axes
+    )
     figure.draw_without_rendering()
     boxes = sorted((text.get_window_extent() for text in axes.texts), key=lambda box: box.y0)
     assert all(below.y1 <= above.y0 + 1 for below, above in zip(boxes, boxes[1:]))
@@ -70,14 +78,19 @@ def test_names_at_line_ends_do_not_cover_each_other():
 
 @pytest.mark.parametrize(
     ("call", "message"),
-    [(lambda: bh.plot_lines([1], dict.fromkeys("abcde", [1]), **LABELS, alt=ALT), "5 lines given"),
-     (lambda: bh.plot_lines([1, 2], {"a": [1]}, **LABELS, alt=ALT), "has shape"),
-     (lambda: bh.plot_matrix([1, 2], **LABELS, alt=ALT), "expected .rows, columns"),
-     (lambda: bh.show_images(np.eye(8), alt=ALT), "expected .n, height, width"),
-     (lambda: bh.show_images(np.ones((2, 8, 8, 4)), alt=ALT), r"found shape \(2, 8, 8, 4\)"),
-     (lambda: bh.show_images(np.ones((0, 8, 8)), alt=ALT), r"found shape \(0, 8, 8\)"),
-     (lambda: bh.show_images(np.ones((2, 8, 8)), captions=["one"], alt=ALT), "1 captions for 2")],
-)  # fmt: skip
+    [
+        (
+            lambda: bh.plot_lines([1], dict.fromkeys("abcde", [1]), **LABELS, alt=ALT),
+            "5 lines given",
+        ),
+        (lambda: bh.plot_lines([1, 2], {"a": [1]}, **LABELS, alt=ALT), "has shape"),
+        (lambda: bh.plot_matrix([1, 2], **LABELS, alt=ALT), "expected .rows, columns"),
+        (lambda: bh.show_images(np.eye(8), alt=ALT), "expected .n, height, width"),
+        (lambda: bh.show_images(np.ones((2, 8, 8, 4)), alt=ALT), r"found shape \(2, 8, 8, 4\)"),
+        (lambda: bh.show_images(np.ones((0, 8, 8)), alt=ALT), r"found shape \(0, 8, 8\)"),
+        (lambda: bh.show_images(np.ones((2, 8, 8)), captions=["one"], alt=ALT), "1 captions for 2"),
+    ],
+)
 def test_what_does_not_fit_is_refused_with_what_was_found(call, message):
     with pytest.raises(ValueError, match=message):
         call()
@@ -88,7 +101,9 @@ def test_colour_pictures_keep_their_colours(scale, shown):
     red = np.zeros((1, 8, 8, 3), dtype=np.asarray(scale).dtype)
     red[..., 0] = scale
     bh.show_images(red, columns=1, alt=ALT)
-    picture = np.asarray(Image.open(io.BytesIO(shown[0][0]["image/png"])).convert("RGB")).reshape(-1, 3)
+    picture = np.asarray(Image.open(io.BytesIO(shown[0][0]["image/png"])).convert("RGB")).reshape(
+        -1, 3
+    )
     assert np.mean(np.all(np.abs(picture - [255.0, 0, 0]) < 8, axis=1)) > 0.02
     assert not np.any(np.all(picture < 100, axis=1)), "nothing dark: red is not drawn as grey"
 
@@ -101,8 +116,10 @@ def test_grey_pictures_may_have_a_channel(shown):
 
 
 def test_line_colours_differ_in_grey_too():
-    greys = [np.dot([0.299, 0.587, 0.114], [int(COLOURS[name][i : i + 2], 16) for i in (1, 3, 5)])
-             for name, _ in _LINE_LOOKS]  # fmt: skip
+    greys = [
+        np.dot([0.299, 0.587, 0.114], [int(COLOURS[name][i : i + 2], 16) for i in (1, 3, 5)])
+        for name, _ in _LINE_LOOKS
+    ]
     dashes = [dash for _, dash in _LINE_LOOKS]
     assert len(set(dashes)) == len(dashes), "lines differ by their dashes where grey is not enough"
     assert np.ptp(greys) > 100
@@ -117,9 +134,11 @@ def test_an_explorer_shows_view_picture_and_sentence_and_follows_its_slider(show
     from ipywidgets.widgets.widget import _instances
 
     explore(draw_height, height=(2, 0, 5, 1))
-    (data, metadata), = shown
+    ((data, metadata),) = shown
     assert data["text/plain"] == metadata["image/png"]["alt"] == "Height 2."
-    slider, picture = _instances[data["application/vnd.jupyter.widget-view+json"]["model_id"]].children
+    slider, picture = _instances[
+        data["application/vnd.jupyter.widget-view+json"]["model_id"]
+    ].children
     before = picture.value
     slider.value = 4
     assert 'alt="Height 4."' in picture.value and picture.value != before
@@ -132,7 +151,9 @@ def test_a_still_is_what_the_explorer_shows_first(shown):
     assert shown[0][0]["image/png"] == shown[1][0]["image/png"]
 
 
-@pytest.mark.parametrize("control", [(2, 3, 5, 1), (2, 0, 5, 0), (2, 0, 5), [], [1, 2], "text", None])
+@pytest.mark.parametrize(
+    "control", [(2, 3, 5, 1), (2, 0, 5, 0), (2, 0, 5), [], [1, 2], "text", None]
+)
 def test_a_control_that_is_none_is_refused(control):
     with pytest.raises(ValueError, match="the control 'height' is"):
         explore(draw_height, height=control)

@@ -28,7 +28,9 @@ def refresh():
 def notebook(tmp_path):
     def write(*sources):
         path = tmp_path / "99_test.ipynb"
-        nbformat.write(new_notebook(cells=[new_markdown_cell("# ?"), *map(new_code_cell, sources)]), path)
+        nbformat.write(
+            new_notebook(cells=[new_markdown_cell("# ?"), *map(new_code_cell, sources)]), path
+        )
         return path
 
     return write
@@ -58,15 +60,25 @@ def test_editors_metadata_is_dropped_and_ours_is_kept(refresh, notebook):
     path = notebook("print(1)")
     changed = nbformat.read(path, as_version=4)
     changed.metadata["language_info"] = {"name": "python", "version": "3.99"}
-    changed.cells[1].metadata = {"scrolled": True, "tags": ["parameters"], "slideshow": {"slide_type": "skip"}}
+    changed.cells[1].metadata = {
+        "scrolled": True,
+        "tags": ["parameters"],
+        "slideshow": {"slide_type": "skip"},
+    }
     nbformat.write(changed, path)
     refresh.refresh(path)
     stored = nbformat.read(path, as_version=4)
     assert "version" not in stored.metadata.language_info
-    assert dict(stored.cells[1].metadata) == {"tags": ["parameters"], "slideshow": {"slide_type": "skip"}}
+    assert dict(stored.cells[1].metadata) == {
+        "tags": ["parameters"],
+        "slideshow": {"slide_type": "skip"},
+    }
 
 
-@pytest.mark.parametrize("source", ["1 / 0", "import sys; print(1, file=sys.stderr)", "import warnings; warnings.warn('x')"])
+@pytest.mark.parametrize(
+    "source",
+    ["1 / 0", "import sys; print(1, file=sys.stderr)", "import warnings; warnings.warn('x')"],
+)
 def test_a_cell_that_stops_or_warns_leaves_the_file_as_it_was(refresh, notebook, source):
     path = notebook("print(1)", source)
     before = path.read_bytes()

@@ -37,7 +37,9 @@ def test_without_a_command_it_says_what_it_can_do(run, capsys):
 
 @pytest.mark.parametrize("arguments", [["tets"], ["--cpu", "--gpu", "test"]])
 def test_a_wrong_call_is_answered_with_the_right_ones(run, arguments):
-    with pytest.raises(SystemExit, match="there is no command 'tets'; there are: .*lab.*test|exclude each other"):
+    with pytest.raises(
+        SystemExit, match="there is no command 'tets'; there are: .*lab.*test|exclude each other"
+    ):
         run.main(arguments)
 
 
@@ -55,25 +57,48 @@ MACHINES = {
 }
 
 
-def pretend(run, monkeypatch, *, version_info=(3, 12, 1), maxsize=2**63 - 1, system="Linux", machine="x86_64",
-            missing=None, free=1e12):  # fmt: skip
-    monkeypatch.setattr(run, "sys", SimpleNamespace(version_info=version_info, maxsize=maxsize, exit=sys.exit))
+def pretend(
+    run,
+    monkeypatch,
+    *,
+    version_info=(3, 12, 1),
+    maxsize=2**63 - 1,
+    system="Linux",
+    machine="x86_64",
+    missing=None,
+    free=1e12,
+):
+    monkeypatch.setattr(
+        run, "sys", SimpleNamespace(version_info=version_info, maxsize=maxsize, exit=sys.exit)
+    )
     monkeypatch.setattr(run.platform, "system", lambda: system)
     monkeypatch.setattr(run.platform, "machine", lambda: machine)
-    monkeypatch.setattr(run.importlib.util, "find_spec", lambda name: None if name == missing else "found")
+    monkeypatch.setattr(
+        run.importlib.util, "find_spec", lambda name: None if name == missing else "found"
+    )
     monkeypatch.setattr(run.shutil, "disk_usage", lambda path: SimpleNamespace(free=free))
 
 
 @pytest.mark.parametrize(("machine", "build", "words"), MACHINES.values(), ids=MACHINES)
-def test_a_machine_on_which_it_cannot_work_is_told_so_in_a_sentence(run, monkeypatch, machine, build, words):
+def test_a_machine_on_which_it_cannot_work_is_told_so_in_a_sentence(
+    run, monkeypatch, machine, build, words
+):
     pretend(run, monkeypatch, **machine)
     with pytest.raises(SystemExit) as stopped:
         run.check_machine(build)
     assert words in stopped.value.code and "\n" not in stopped.value.code
 
 
-@pytest.mark.parametrize("machine", [{}, {"system": "Darwin", "machine": "arm64"}, {"system": "Windows", "machine": "AMD64"},
-                                     {"version_info": (3, 11, 0)}, {"version_info": (3, 13, 9)}])  # fmt: skip
+@pytest.mark.parametrize(
+    "machine",
+    [
+        {},
+        {"system": "Darwin", "machine": "arm64"},
+        {"system": "Windows", "machine": "AMD64"},
+        {"version_info": (3, 11, 0)},
+        {"version_info": (3, 13, 9)},
+    ],
+)
 def test_other_machines_pass(run, monkeypatch, machine):
     pretend(run, monkeypatch, **machine)
     run.check_machine("cpu")
@@ -97,7 +122,9 @@ def test_what_pip_complains_of_becomes_one_sentence(run, complaint):
     assert COMPLAINTS[complaint] in sentence and "\n" not in sentence
 
 
-@pytest.mark.parametrize(("answer", "build"), [("y", "gpu"), ("Yes", "gpu"), ("", "cpu"), ("n", "cpu"), ("x", "cpu")])
+@pytest.mark.parametrize(
+    ("answer", "build"), [("y", "gpu"), ("Yes", "gpu"), ("", "cpu"), ("n", "cpu"), ("x", "cpu")]
+)
 def test_a_gpu_is_offered_with_its_size_and_taken_only_on_a_yes(run, monkeypatch, answer, build):
     asked = []
     monkeypatch.setattr(run.sys, "platform", "linux")
@@ -133,7 +160,7 @@ def test_gpus_are_read_from_the_driver_and_its_failures_mean_none(run, monkeypat
 
 # --- a real set-up, of a project with no packages --------------------------------------------------------------------
 
-BACKEND = '''
+BACKEND = """
 import zipfile
 def build_editable(folder, config_settings=None, metadata_directory=None):
     name = "tiny-1-py3-none-any.whl"
@@ -142,7 +169,7 @@ def build_editable(folder, config_settings=None, metadata_directory=None):
         wheel.writestr("tiny-1.dist-info/WHEEL", "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
         wheel.writestr("tiny-1.dist-info/RECORD", "")
     return name
-'''
+"""
 PROJECT = """[project]
 name = "tiny"
 version = "1"
@@ -151,15 +178,22 @@ requires = []
 build-backend = "backend"
 backend-path = ["."]
 """
-NOWHERE = {"PIP_INDEX_URL": "http://127.0.0.1:9/simple", "PIP_RETRIES": "1", "PIP_CONFIG_FILE": os.devnull,
-           "PIP_FIND_LINKS": "", "PIP_EXTRA_INDEX_URL": ""}  # fmt: skip
+NOWHERE = {
+    "PIP_INDEX_URL": "http://127.0.0.1:9/simple",
+    "PIP_RETRIES": "1",
+    "PIP_CONFIG_FILE": os.devnull,
+    "PIP_FIND_LINKS": "",
+    "PIP_EXTRA_INDEX_URL": "",
+}
 
 
 def make_project(folder):
     """A project with run.py, one command that prints its arguments, and empty locks."""
     shutil.copy(ROOT / "run.py", folder)
     (folder / "tools").mkdir()
-    (folder / "tools" / "echo.py").write_text('"""print the arguments"""\nimport sys\nprint(sys.prefix, sys.argv[1:])\n')
+    (folder / "tools" / "echo.py").write_text(
+        '"""print the arguments"""\nimport sys\nprint(sys.prefix, sys.argv[1:])\n'
+    )
     (folder / "pyproject.toml").write_text(PROJECT)
     (folder / "backend.py").write_text(BACKEND)
     (folder / "requirements.lock").write_text("# nothing\n")
@@ -173,8 +207,15 @@ def tiny(tmp_path):
 
 
 def start(folder, *arguments, **options):
-    return subprocess.Popen([sys.executable, str(folder / "run.py"), *arguments], stdout=subprocess.PIPE, text=True,
-                            stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, env=os.environ | NOWHERE, **options)  # fmt: skip
+    return subprocess.Popen(
+        [sys.executable, str(folder / "run.py"), *arguments],
+        stdout=subprocess.PIPE,
+        text=True,
+        stderr=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
+        env=os.environ | NOWHERE,
+        **options,
+    )
 
 
 def call(folder, *arguments):
@@ -204,7 +245,9 @@ def test_the_second_start_adds_less_than_two_seconds(built):
     assert time.monotonic() - began < 2
 
 
-@pytest.mark.parametrize("harm", ["no stamp", "no interpreter", "half an environment", "another lock"])
+@pytest.mark.parametrize(
+    "harm", ["no stamp", "no interpreter", "half an environment", "another lock"]
+)
 def test_an_interrupted_or_outdated_set_up_is_built_again(built, harm):
     folder, _ = built
     stamp = folder / ".venv" / "bigmodel.json"
@@ -260,7 +303,10 @@ def test_a_rebuild_that_fails_goes_on_with_what_was_there(built, run):
     lock.write_text(f"six==1.16.0 --hash=sha256:{'0' * 64}\n")
     code, out, err = call(folder, "echo", "a")
     assert code == 0 and out.endswith("['a']\n")
-    assert err.startswith("run.py: no network") and "going on with the environment that was there" in err
+    assert (
+        err.startswith("run.py: no network")
+        and "going on with the environment that was there" in err
+    )
     lock.write_text(good)
     assert "1/3" not in call(folder, "echo")[1], "nothing has to be built again"
 
@@ -299,7 +345,9 @@ def test_a_wrong_hash_is_refused_and_nothing_is_stamped(tiny):
     backend = {}
     exec(BACKEND, backend)
     backend["build_editable"](str(tiny))
-    (tiny / "requirements.lock").write_text(f"--find-links {tiny.as_uri()}\ntiny==1 --hash=sha256:{'0' * 64}\n")
+    (tiny / "requirements.lock").write_text(
+        f"--find-links {tiny.as_uri()}\ntiny==1 --hash=sha256:{'0' * 64}\n"
+    )
     code, _, err = call(tiny, "echo")
     assert code == 1 and "is not the one that the lock names" in err and err.count("\n") == 1, err
     assert not (tiny / ".venv" / "bigmodel.json").exists()
@@ -307,5 +355,8 @@ def test_a_wrong_hash_is_refused_and_nothing_is_stamped(tiny):
 
 def test_a_folder_that_may_not_be_written_is_one_sentence(run, monkeypatch):
     monkeypatch.setattr(run, "ROOT", ROOT / "LICENSE")  # no file can be made in a file
-    with pytest.raises(SystemExit, match="cannot write into .* put the book where you may write"), run.one_at_a_time():
+    with (
+        pytest.raises(SystemExit, match="cannot write into .* put the book where you may write"),
+        run.one_at_a_time(),
+    ):
         pass

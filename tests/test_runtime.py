@@ -13,14 +13,20 @@ from bigmodel_helpers import runtime
 
 def fresh(code, **environ):
     """Run code in a new interpreter; return what it wrote to descriptors 1 and 2."""
-    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True,
-                          env=os.environ | environ)
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        capture_output=True,
+        text=True,
+        env=os.environ | environ,
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout, done.stderr
 
 
 def test_importing_the_package_loads_no_tensorflow_and_draws_nothing():
-    out, err = fresh("import sys, bigmodel_helpers; print('tensorflow' in sys.modules, 'matplotlib' in sys.modules)")
+    out, err = fresh(
+        "import sys, bigmodel_helpers; print('tensorflow' in sys.modules, 'matplotlib' in sys.modules)"
+    )
     assert (out, err) == ("False False\n", "")
 
 
@@ -63,7 +69,9 @@ print(config.is_op_determinism_enabled(), tf.config.experimental.tensor_float_32
 
 
 def test_mixed_precision_and_memory_growth_are_safe_without_a_gpu():
-    out, err = fresh("import bigmodel_helpers as bh; bh.setup(mixed_precision=True)", CUDA_VISIBLE_DEVICES="-1")
+    out, err = fresh(
+        "import bigmodel_helpers as bh; bh.setup(mixed_precision=True)", CUDA_VISIBLE_DEVICES="-1"
+    )
     assert "CPU" in out and "float32" in out and err == ""
 
 
@@ -87,8 +95,11 @@ def fake_tensorflow(growing=False, started=False):
             raise RuntimeError("Physical devices cannot be modified after being initialized")
         asked.append((gpu, value))
 
-    experimental = SimpleNamespace(get_memory_growth=lambda gpu: growing, set_memory_growth=set_memory_growth,
-                                   get_device_details=lambda gpu: {"device_name": "Example 9000"})
+    experimental = SimpleNamespace(
+        get_memory_growth=lambda gpu: growing,
+        set_memory_growth=set_memory_growth,
+        get_device_details=lambda gpu: {"device_name": "Example 9000"},
+    )
     return SimpleNamespace(config=SimpleNamespace(experimental=experimental)), asked
 
 

@@ -33,9 +33,14 @@ def test_chapters_are_chosen_by_how_their_names_begin(chapters):
 
 @pytest.mark.parametrize(
     ("arguments", "names", "options"),
-    [(["01", "-n", "2"], ["01"], ["-n", "2"]), (["--port", "9124"], [], ["--port", "9124"]), (["01", "02"], ["01", "02"], []),
-     ([], [], []), (["01", "-k", "01"], ["01"], ["-k", "01"])],
-)  # fmt: skip
+    [
+        (["01", "-n", "2"], ["01"], ["-n", "2"]),
+        (["--port", "9124"], [], ["--port", "9124"]),
+        (["01", "02"], ["01", "02"], []),
+        ([], [], []),
+        (["01", "-k", "01"], ["01"], ["-k", "01"]),
+    ],
+)
 def test_what_follows_an_option_is_not_a_chapter(chapters, arguments, names, options):
     assert chapters.split(arguments) == (names, options)
 
@@ -61,7 +66,10 @@ def test_a_fresh_copy_keeps_what_the_reader_wrote_and_only_that(chapters):
     for number in (1, 2):
         mine.write_text(f"notes {number}")
         kept = chapters.renew(chapter)
-        assert kept == f"01_one.mine-{number}.ipynb" and (chapters.WORK / kept).read_text() == f"notes {number}"
+        assert (
+            kept == f"01_one.mine-{number}.ipynb"
+            and (chapters.WORK / kept).read_text() == f"notes {number}"
+        )
         assert mine.read_text() == "01_one"
 
 
@@ -88,7 +96,9 @@ def test_all_files_are_tested_side_by_side_with_one_thread_each_and_a_chapter_al
     module, calls = importlib.util.module_from_spec(spec), []
     spec.loader.exec_module(module)
     monkeypatch.setattr(module, "become", calls.append)
-    monkeypatch.setattr(module.os, "sched_getaffinity", lambda process: set(range(12)), raising=False)
+    monkeypatch.setattr(
+        module.os, "sched_getaffinity", lambda process: set(range(12)), raising=False
+    )
     monkeypatch.chdir(ROOT)
     for name in module.THREADS:
         monkeypatch.setenv(name, "3")

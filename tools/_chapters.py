@@ -1,4 +1,5 @@
 """The chapters, and the readers' copies of them."""
+
 import hashlib
 import itertools
 import json
@@ -11,7 +12,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS, WORK = ROOT / "notebooks", ROOT / "work"
 # what caps the threads of NumPy's and TensorFlow's libraries
-THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
+THREADS = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "TF_NUM_INTRAOP_THREADS",
+    "TF_NUM_INTEROP_THREADS",
+)
 ORIGINS = WORK / ".origins.json"  # for each copy, the sha256 of the chapter it was made from
 
 
@@ -22,14 +28,16 @@ def chosen(names):
         return chapters
     unknown = [name for name in names if not any(path.name.startswith(name) for path in chapters)]
     if unknown:
-        sys.exit(f"there is no chapter {', '.join(unknown)}; there are: {', '.join(path.stem for path in chapters)}.")
+        sys.exit(
+            f"there is no chapter {', '.join(unknown)}; there are: {', '.join(path.stem for path in chapters)}."
+        )
     return [path for path in chapters if any(path.name.startswith(name) for name in names)]
 
 
 def split(arguments):
     """Chapters come first, everything from the first option on belongs to the program behind the command."""
     names = list(itertools.takewhile(lambda argument: not argument.startswith("-"), arguments))
-    return names, arguments[len(names):]
+    return names, arguments[len(names) :]
 
 
 def command(main):
@@ -64,7 +72,9 @@ def renew(chapter):
     """Put a fresh copy in place; keep the reader's own under a free name and return that name, or None."""
     WORK.mkdir(exist_ok=True)
     copy, kept = WORK / chapter.name, None
-    if copy.exists() and digest(copy) != read_origins().get(chapter.name):  # somebody has worked in it
+    if copy.exists() and digest(copy) != read_origins().get(
+        chapter.name
+    ):  # somebody has worked in it
         number = 1
         while (kept := copy.with_name(f"{copy.stem}.mine-{number}.ipynb")).exists():
             number += 1

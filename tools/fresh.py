@@ -2,6 +2,7 @@
 
 usage: python3 run.py fresh CHAPTER [CHAPTER ...]
 """
+
 import sys
 
 from _chapters import chosen, command, renew

@@ -6,6 +6,7 @@ The notebook is stored in one normal form: refreshing twice on one machine chang
 writes to the error stream stops the refresh, and the file stays as it was. The picture of the cell that is tagged
 `cover` goes to notebooks/pictures/, for the README.
 """
+
 import base64
 import os
 import sys
@@ -20,7 +21,10 @@ WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 METADATA = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
     "language_info": {"file_extension": ".py", "mimetype": "text/x-python", "name": "python"},
-    "rise": {"center": False, "scroll": True},  # slides begin at the top, and a full one can be scrolled
+    "rise": {
+        "center": False,
+        "scroll": True,
+    },  # slides begin at the top, and a full one can be scrolled
 }
 
 
@@ -52,8 +56,15 @@ def refresh(path):
 
 def client_for(notebook, path):
     """What executes a notebook, in the folder of its file."""
-    return NotebookClient(notebook, timeout=900, kernel_name="python3", record_timing=False, coalesce_streams=True,
-                          extra_arguments=["--log-level=ERROR"], resources={"metadata": {"path": str(path.parent)}})
+    return NotebookClient(
+        notebook,
+        timeout=900,
+        kernel_name="python3",
+        record_timing=False,
+        coalesce_streams=True,
+        extra_arguments=["--log-level=ERROR"],
+        resources={"metadata": {"path": str(path.parent)}},
+    )
 
 
 def normal_form(notebook):
@@ -64,7 +75,9 @@ def normal_form(notebook):
             cell.metadata.pop(kept_by_editors, None)
         for output in cell.get("outputs", []):
             if output.get("name") == "stderr":
-                sys.exit(f"\ncell {number} writes to the error stream; the file is as it was.\n{output.text}")
+                sys.exit(
+                    f"\ncell {number} writes to the error stream; the file is as it was.\n{output.text}"
+                )
             output.get("data", {}).pop(WIDGET_VIEW, None)
     nbformat.validate(notebook)
     return nbformat.writes(notebook) + "\n"

@@ -5,6 +5,7 @@ usage: python3 run.py robust [CHAPTER ...]      about fourteen times a chapter's
 Executes the chapter anew for each of them, compares every text output with the stored one (after the tests' two
 sanitize rules), and prints how far each measured number ranged, beside its bound. Stores nothing.
 """
+
 import os
 import re
 import statistics
@@ -17,7 +18,9 @@ from nbval.plugin import get_sanitize_patterns
 from refresh import client_for
 
 RUNS = [({"seed": seed}, {}) for seed in range(10)]
-RUNS += [({}, dict.fromkeys(THREADS, str(threads))) for threads in (1, 2, 4)] + [({}, {"TF_ENABLE_ONEDNN_OPTS": "0"})]
+RUNS += [({}, dict.fromkeys(THREADS, str(threads))) for threads in (1, 2, 4)] + [
+    ({}, {"TF_ENABLE_ONEDNN_OPTS": "0"})
+]
 RULES = get_sanitize_patterns((ROOT / "tests" / "nbval_sanitize.cfg").read_text(encoding="ascii"))
 MEASURED = re.compile(r"^(.*): measured (\S+), (.*)$", re.MULTILINE)
 
@@ -34,11 +37,18 @@ def main(arguments):
                 failed = True
                 print(f"{label}: STOPPED\n{error}", flush=True)
                 continue
-            differing = [f"code cell {number}\n  stored: {before}\n  now:    {now}"
-                         for number, (before, now) in enumerate(zip(texts_of(stored), texts_of(fresh), strict=True), 1)
-                         if sanitized(before) != sanitized(now)]
+            differing = [
+                f"code cell {number}\n  stored: {before}\n  now:    {now}"
+                for number, (before, now) in enumerate(
+                    zip(texts_of(stored), texts_of(fresh), strict=True), 1
+                )
+                if sanitized(before) != sanitized(now)
+            ]
             failed |= bool(differing)
-            print("\n".join([f"{label}: {'TEXT DIFFERS' if differing else 'same text'}", *differing]), flush=True)
+            print(
+                "\n".join([f"{label}: {'TEXT DIFFERS' if differing else 'same text'}", *differing]),
+                flush=True,
+            )
             for name, value, bound in MEASURED.findall("\n".join(texts_of(fresh))):
                 measured.setdefault((name, bound), []).append(float(value))
         for (name, bound), values in measured.items():
@@ -50,7 +60,14 @@ def main(arguments):
 def execute(path, parameters, environ):
     """The notebook after a run with other settings, without the cell that set them."""
     notebook = nbformat.read(path, as_version=4)
-    place = next(i for i, cell in enumerate(notebook.cells) if "parameters" in cell.metadata.get("tags", [])) + 1
+    place = (
+        next(
+            i
+            for i, cell in enumerate(notebook.cells)
+            if "parameters" in cell.metadata.get("tags", [])
+        )
+        + 1
+    )
     source = "\n".join(f"{name} = {value!r}" for name, value in parameters.items())
     notebook.cells.insert(place, nbformat.v4.new_code_cell(source))
     client_for(notebook, path).execute(env=os.environ | environ)
@@ -60,8 +77,14 @@ def execute(path, parameters, environ):
 
 def texts_of(notebook):
     """The text of each code cell's outputs."""
-    return ["\n".join(output.get("text") or output.get("data", {}).get("text/plain", "") for output in cell.outputs)
-            for cell in notebook.cells if cell.cell_type == "code"]
+    return [
+        "\n".join(
+            output.get("text") or output.get("data", {}).get("text/plain", "")
+            for output in cell.outputs
+        )
+        for cell in notebook.cells
+        if cell.cell_type == "code"
+    ]
 
 
 def sanitized(text):

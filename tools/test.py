@@ -6,6 +6,7 @@ Every notebook is executed and every output compared with the stored one; the pa
 JupyterLab in a browser are tested too. Files are tested side by side, one on each core (up to eight); two threads each
 would only wait for each other.
 """
+
 import os
 import sys
 
@@ -15,7 +16,9 @@ from _chapters import ROOT, THREADS, become, chosen, command, split
 def main(arguments):
     names, options = split(arguments)
     paths = [str(path) for path in chosen(names)] if names else []
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
     if cores > 1 and not names:
         options += ["-n", str(min(cores, 8)), "--dist", "loadfile"]
         os.environ.update(dict.fromkeys(THREADS, "1"))
