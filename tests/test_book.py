@@ -2,6 +2,7 @@
 
 import ast
 import base64
+import html
 import itertools
 import json
 import re
@@ -12,9 +13,12 @@ from pathlib import Path
 import nbformat
 import pytest
 
+import run
+
 ROOT = Path(__file__).resolve().parent.parent
 CHAPTERS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 
 
@@ -72,14 +76,7 @@ def test_the_settings_can_be_turned_from_outside_and_each_says_why(chapter):
     assert chapter.cells.index(setup) > chapter.cells.index(settings)
 
 
-def test_cells_are_short_and_narrow_and_explained(chapter):
-    lengths = sorted(len(cell.source.splitlines()) for cell in code(chapter))
-    assert (
-        lengths[len(lengths) // 2] <= 9
-        and lengths[int(0.9 * len(lengths))] <= 20
-        and lengths[-1] <= 34
-    )
-    assert all(len(line) <= 100 for cell in code(chapter) for line in cell.source.splitlines())
+def test_code_is_explained_and_no_cell_is_empty(chapter):
     kinds = "".join(cell.cell_type[0] for cell in chapter.cells)
     assert "cccc" not in kinds, "four code cells in a row"
     assert all(cell.source.strip() for cell in chapter.cells)
@@ -123,6 +120,7 @@ def test_every_picture_has_a_sentence_and_no_output_knows_this_machine(chapter):
             if "image/png" in data:
                 assert len(data["text/plain"].split()) > 4 and data["text/plain"].endswith(".")
                 assert output.metadata["image/png"]["alt"] == data["text/plain"]
+                assert html.escape(data["text/plain"]) in data["text/html"]
             assert not local.search(output.get("text", "") + data.get("text/plain", ""))
 
 
@@ -181,7 +179,9 @@ def test_a_chapter_leads_to_its_neighbours_by_their_questions(chapter):
 
 def test_a_chapter_is_small_and_stored_in_the_normal_form(chapter):
     raw = chapter.path.read_text(encoding="utf-8")
-    assert len(raw.encode()) < 500_000
+    assert len(raw.encode()) < 750_000, (
+        "each picture is in it twice: as it is, and with its description"
+    )
     stored = json.loads(raw)
     assert set(stored["metadata"]) == {"kernelspec", "language_info", "rise"}
     assert stored["metadata"]["language_info"].get("version") is None
@@ -191,12 +191,11 @@ def test_a_chapter_is_small_and_stored_in_the_normal_form(chapter):
 
 
 def test_readme_names_every_chapter_with_its_time_and_every_command():
-    assert len(README.splitlines()) < 150
     for path in CHAPTERS:
         assert re.search(rf"\[{path.stem}\]\(notebooks/{path.name}\).*\d+ s", README), path.name
-    for tool in (ROOT / "tools").glob("[!_]*.py"):
-        assert f"run.py {tool.stem}" in README, tool.stem
-    for target in LINK.findall(README):
+    for name in run.commands():
+        assert f"run.py {name}" in README + CONTRIBUTING, name
+    for target in LINK.findall(README + CONTRIBUTING):
         if not target.startswith(("http", "#")):
             assert (ROOT / target).exists(), target
 
@@ -207,37 +206,29 @@ def test_the_picture_beside_it_is_the_chapters_own(chapter):
     assert stored == base64.b64decode(cover.outputs[0].data["image/png"])
 
 
-def test_every_tool_says_in_one_line_what_it_does():
-    for tool in (ROOT / "tools").glob("[!_]*.py"):
-        first = ast.get_docstring(ast.parse(tool.read_text(encoding="utf-8"))).splitlines()[0]
-        assert f": {tool.stem}" in first and len(first) < 100
+def test_every_command_says_in_one_line_what_it_does():
+    for name, path in run.commands().items():
+        first = run.docstring(path).splitlines()[0]
+        assert f": {name}" in first and len(first) < 100
 
 
-def without_docstrings(tree):
-    for node in ast.walk(tree):
-        if isinstance(node, (ast.Module, ast.FunctionDef, ast.ClassDef)) and ast.get_docstring(
-            node
-        ):
-            node.body[0].value.value = ""
-    return tree
-
-
-def test_the_helper_package_stays_small_and_documented():
-    code_lines = 0
+def test_the_helper_package_is_documented():
     for path in (ROOT / "bigmodel_helpers").glob("*.py"):
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        code_lines += len(ast.unparse(without_docstrings(tree)).splitlines())
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        for node in tree.body:
-            if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and not node.name.startswith("_"):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
                 doc = ast.get_docstring(node) or ""
-                assert doc.splitlines()[0].endswith("."), f"{path.name}: {node.name}"
-    assert code_lines <= 700
+                assert doc and doc.splitlines()[0].endswith("."), f"{path.name}: {node.name}"
 
 
-def test_code_and_notebooks_pass_ruff():
+@pytest.mark.parametrize("what", [["check"], ["format", "--check"]], ids=["lint", "layout"])
+def test_code_and_notebooks_pass_ruff(what):
     ruff = Path(sys.executable).with_name("ruff.exe" if sys.platform == "win32" else "ruff")
     done = subprocess.run(
-        [ruff, "check", "--no-cache", "."], cwd=ROOT, capture_output=True, text=True
+        [ruff, *what, "--no-cache", "."], cwd=ROOT, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stdout
+
+
+def test_no_line_is_exempt_from_the_layout():
+    for path in [*ROOT.glob("*.py"), *CHAPTERS, *(ROOT / "tests").glob("*.py")]:
+        assert "fmt: " + "skip" not in path.read_text(encoding="utf-8"), path

@@ -1,6 +1,5 @@
 """pyproject.toml, both locks, environment.yml, run.py and the workflow say the same."""
 
-import importlib.util
 import re
 import tomllib
 from pathlib import Path
@@ -11,6 +10,8 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
+
+from tools.complaints import NEWEST, OLDEST
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -61,14 +62,17 @@ def versions(name, machine):
     }
 
 
-@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-gpu.lock"])
-def test_every_line_of_a_lock_is_an_exact_pin_with_hashes(lock):
+@pytest.mark.parametrize(
+    ("lock", "many"),
+    [("requirements.lock", 100), ("requirements-gpu.lock", 100), ("requirements-authors.lock", 10)],
+)
+def test_every_line_of_a_lock_is_an_exact_pin_with_hashes(lock, many):
     text = (ROOT / lock).read_text(encoding="utf-8")
     left = PIN.sub("", text)
     assert [
         line for line in left.splitlines() if line.strip() and not line.lstrip().startswith("#")
     ] == []
-    assert all(str(pin.specifier).startswith("==") for pin in pins(lock)) and len(pins(lock)) > 100
+    assert all(str(pin.specifier).startswith("==") for pin in pins(lock)) and len(pins(lock)) > many
 
 
 @pytest.mark.parametrize(
@@ -77,8 +81,18 @@ def test_every_line_of_a_lock_is_an_exact_pin_with_hashes(lock):
     ids=lambda m: f"{m['sys_platform']}-{m['platform_machine']}-{m['python_version']}",
 )
 def test_the_lock_satisfies_pyproject_on_every_machine(machine):
-    locked = versions("requirements.lock", machine)
-    wanted = DIRECT + [Requirement(text) for text in PROJECT["optional-dependencies"]["cpu"]]
+    readers = versions("requirements.lock", machine)
+    authors = versions("requirements-authors.lock", machine)
+    assert not set(readers) & set(authors), "what readers have is not pinned a second time"
+    satisfied(DIRECT + group("cpu"), readers, machine)
+    satisfied(group("authors"), readers | authors, machine)
+
+
+def group(name):
+    return [Requirement(text) for text in PROJECT["optional-dependencies"][name]]
+
+
+def satisfied(wanted, locked, machine):
     for requirement in wanted:
         if requirement.marker is None or requirement.marker.evaluate(machine):
             assert locked[canonicalize_name(requirement.name)] in requirement.specifier
@@ -117,9 +131,10 @@ def test_the_gpu_lock_differs_in_tensorflow_and_cuda_alone(machine):
 
 def test_every_direct_dependency_says_why_it_is_there():
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    block = re.search(r"^dependencies = \[\n(.*?)^\]", text, re.MULTILINE | re.DOTALL)[1]
-    for line in block.splitlines():
-        assert line.strip().startswith("#") or re.search(r'^    "[^"]+", +# \S', line), line
+    for name in ("dependencies", "authors"):
+        block = re.search(rf"^{name} = \[\n(.*?)^\]", text, re.MULTILINE | re.DOTALL)[1]
+        for line in block.splitlines():
+            assert line.strip().startswith("#") or re.search(r'^    "[^"]+", +# \S', line), line
 
 
 def test_conda_installs_the_same_lock_and_the_package_after_it():
@@ -136,50 +151,46 @@ def test_conda_installs_the_same_lock_and_the_package_after_it():
 
 
 def test_run_py_accepts_the_pythons_of_pyproject_and_the_workflow_tries_them_all():
-    spec = importlib.util.spec_from_file_location("run", ROOT / "run.py")
-    run = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(run)
     accepted = SpecifierSet(PROJECT["requires-python"])
     pythons = [f"3.{minor}" for minor in range(7, 20) if Version(f"3.{minor}.1") in accepted]
-    assert pythons == [f"3.{minor}" for minor in range(run.OLDEST[1], run.NEWEST[1] + 1)]
-    workflow = yaml.safe_load(
-        (ROOT / ".github" / "workflows" / "test.yml").read_text(encoding="utf-8")
-    )
+    assert pythons == [f"3.{minor}" for minor in range(OLDEST[1], NEWEST[1] + 1)]
+    workflow = yaml.safe_load((ROOT / ".github/workflows/test.yml").read_text(encoding="utf-8"))
     job = workflow["jobs"]["test"]
     assert job["strategy"]["matrix"]["python"] == pythons
-    assert {name.split("-")[0] for name in job["strategy"]["matrix"]["os"]} == {
-        "ubuntu",
-        "macos",
-        "windows",
-    }
+    systems = {name.split("-")[0] for name in job["strategy"]["matrix"]["os"]}
+    assert systems == {"ubuntu", "macos", "windows"}
     assert "python run.py --cpu test" in [step.get("run") for step in job["steps"]]
-    assert (
-        "python3 run.py --cpu test"
-        in (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
-    )
+    ci = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
+    assert "python3 run.py --cpu test" in ci
+
+
+def test_the_workflow_may_only_read_and_runs_once_for_a_push():
+    workflow = yaml.safe_load((ROOT / ".github/workflows/test.yml").read_text(encoding="utf-8"))
+    assert workflow["permissions"] == {"contents": "read"}
+    triggers = workflow[True]  # YAML takes the word "on" for a truth
+    assert triggers == {"push": {"branches": ["main"]}, "pull_request": None}
+    uses = [step.get("uses", "").split("@")[0] for step in workflow["jobs"]["test"]["steps"]]
+    assert "actions/cache" in uses
+
+
+def test_the_version_is_said_once_and_has_its_entry_in_the_changelog():
+    changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert re.findall(r"^## (\S+)", changes, re.MULTILINE)[0] == PROJECT["version"]
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["version"] == PROJECT["version"]
+
+
+TEXTS = {".py", ".md", ".ipynb", ".toml", ".yml", ".yaml", ".lock", ".cfg", ".cff", ""}
+CACHES = {"__pycache__", "bigmodel_helpers.egg-info", "downloads", "work"}
 
 
 def project_files():
-    """What the book consists of: neither what git or readers keep beside it, nor what Python leaves."""
-    beside = {
-        ".git",
-        ".venv",
-        ".setup-lock",
-        "work",
-        "downloads",
-        "__pycache__",
-        ".pytest_cache",
-        ".ruff_cache",
-        ".ipynb_checkpoints",
-        "bigmodel_helpers.egg-info",
-        ".venv.old",
-        ".venv.trash",
-    }
-    return [
-        path
-        for path in ROOT.rglob("*")
-        if path.is_file() and not beside & set(path.relative_to(ROOT).parts)
-    ]
+    """The book's texts; not what git, editors, Python or readers keep beside them."""
+    for path in ROOT.rglob("*"):
+        parts = path.relative_to(ROOT).parts
+        hidden = any(part.startswith(".") for part in parts) and parts[0] not in (".ci", ".github")
+        if path.is_file() and path.suffix in TEXTS and not hidden and not CACHES & set(parts):
+            yield path
 
 
 def test_no_file_names_a_package_index_or_somebodys_home():
@@ -196,8 +207,7 @@ def test_no_file_names_a_package_index_or_somebodys_home():
         ])
     )
     for path in project_files():
-        if path.suffix not in (".npz", ".png"):
-            found = forbidden.search(path.read_text(encoding="utf-8"))
-            assert found is None, f"{path} holds {found[0]!r}"
-    for lock in ("requirements.lock", "requirements-gpu.lock"):
-        assert "://" not in (ROOT / lock).read_text(encoding="utf-8")
+        found = forbidden.search(path.read_text(encoding="utf-8"))
+        assert found is None, f"{path} holds {found[0]!r}"
+    for lock in ROOT.glob("requirements*.lock"):
+        assert "://" not in lock.read_text(encoding="utf-8")

@@ -1,27 +1,10 @@
 """Storing notebooks in one normal form."""
 
-import importlib.util
-import sys
-from pathlib import Path
-
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-ROOT = Path(__file__).resolve().parent.parent
-
-
-@pytest.fixture(scope="module")
-def refresh():
-    """The module behind `run.py refresh`."""
-    sys.path.insert(0, str(ROOT / "tools"))
-    try:
-        spec = importlib.util.spec_from_file_location("refresh_tool", ROOT / "tools" / "refresh.py")
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-    finally:
-        sys.path.pop(0)
-    return module
+from tools.authors import refresh
 
 
 @pytest.fixture
@@ -43,7 +26,7 @@ def draw(figure, *, height):
 bh.explore(draw, height=(2, 0, 5, 1))"""
 
 
-def test_refreshing_twice_changes_no_byte(refresh, notebook):
+def test_refreshing_twice_changes_no_byte(notebook):
     path = notebook("print(1)", EXPLORER)
     assert refresh.refresh(path) is False
     first = path.read_bytes()
@@ -51,12 +34,12 @@ def test_refreshing_twice_changes_no_byte(refresh, notebook):
     assert path.read_bytes() == first
     stored = nbformat.reads(first.decode(), as_version=4)
     assert "widgets" not in stored.metadata
-    assert set(stored.cells[2].outputs[0].data) == {"image/png", "text/plain"}
+    assert set(stored.cells[2].outputs[0].data) == {"image/png", "text/html", "text/plain"}
     assert [cell.execution_count for cell in stored.cells[1:]] == [1, 2]
     assert b"\r" not in first and list(path.parent.iterdir()) == [path]
 
 
-def test_editors_metadata_is_dropped_and_ours_is_kept(refresh, notebook):
+def test_editors_metadata_is_dropped_and_ours_is_kept(notebook):
     path = notebook("print(1)")
     changed = nbformat.read(path, as_version=4)
     changed.metadata["language_info"] = {"name": "python", "version": "3.99"}
@@ -79,7 +62,7 @@ def test_editors_metadata_is_dropped_and_ours_is_kept(refresh, notebook):
     "source",
     ["1 / 0", "import sys; print(1, file=sys.stderr)", "import warnings; warnings.warn('x')"],
 )
-def test_a_cell_that_stops_or_warns_leaves_the_file_as_it_was(refresh, notebook, source):
+def test_a_cell_that_stops_or_warns_leaves_the_file_as_it_was(notebook, source):
     path = notebook("print(1)", source)
     before = path.read_bytes()
     with pytest.raises(SystemExit, match="the file is as it was"):

@@ -1,9 +1,17 @@
 """What the commands share: choosing chapters, and the readers' copies, which are never overwritten."""
 
-import importlib.util
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+
+import run
+import tools.__main__
+from tools import chapters as the_chapters
+from tools.authors import test as test_command
+from tools.readers import fresh, lab
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -11,9 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 @pytest.fixture
 def chapters(tmp_path, monkeypatch):
     """The module behind the commands, on a book of two chapters in a folder of its own."""
-    spec = importlib.util.spec_from_file_location("chapters", ROOT / "tools" / "_chapters.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = the_chapters
     monkeypatch.setattr(module, "NOTEBOOKS", tmp_path / "notebooks")
     monkeypatch.setattr(module, "WORK", tmp_path / "work")
     monkeypatch.setattr(module, "ORIGINS", tmp_path / "work" / ".origins.json")
@@ -24,11 +30,11 @@ def chapters(tmp_path, monkeypatch):
 
 
 def test_chapters_are_chosen_by_how_their_names_begin(chapters):
-    assert [path.stem for path in chapters.chosen([])] == ["01_one", "02_two"]
-    assert [path.stem for path in chapters.chosen(["02"])] == ["02_two"]
-    assert [path.stem for path in chapters.chosen(["02_tw", "01"])] == ["01_one", "02_two"]
+    assert [path.stem for path in chapters.chapters_named([])] == ["01_one", "02_two"]
+    assert [path.stem for path in chapters.chapters_named(["02"])] == ["02_two"]
+    assert [path.stem for path in chapters.chapters_named(["02_tw", "01"])] == ["01_one", "02_two"]
     with pytest.raises(SystemExit, match="there is no chapter 03, x; there are: 01_one, 02_two"):
-        chapters.chosen(["01", "03", "x"])
+        chapters.chapters_named(["01", "03", "x"])
 
 
 @pytest.mark.parametrize(
@@ -42,7 +48,7 @@ def test_chapters_are_chosen_by_how_their_names_begin(chapters):
     ],
 )
 def test_what_follows_an_option_is_not_a_chapter(chapters, arguments, names, options):
-    assert chapters.split(arguments) == (names, options)
+    assert chapters.names_and_options(arguments) == (names, options)
 
 
 def test_copies_are_made_once_and_never_overwritten(chapters):
@@ -82,29 +88,96 @@ def test_a_lost_or_broken_note_of_origins_loses_no_copy(chapters):
     assert chapters.renew(chapters.NOTEBOOKS / "01_one.ipynb") == "01_one.mine-1.ipynb"
 
 
-def test_ctrl_c_ends_a_command_with_a_word(chapters):
+def test_a_book_that_cannot_be_written_says_so_in_a_sentence(chapters, monkeypatch):
+    def refuse(*arguments, **options):
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    with pytest.raises(
+        SystemExit, match="with your copies cannot be written .Read-only file system.; put a copy"
+    ):
+        lab.main(["01"])
+    with pytest.raises(SystemExit, match="cannot be written"):
+        fresh.main(["01"])
+
+
+def test_ctrl_c_ends_a_command_with_a_word(monkeypatch):
     def interrupted(arguments):
         raise KeyboardInterrupt
 
+    monkeypatch.setattr(fresh, "main", interrupted)
     with pytest.raises(SystemExit, match="interrupted"):
-        chapters.command(interrupted)
+        tools.__main__.main(["fresh", "01"])
 
 
-def test_all_files_are_tested_side_by_side_with_one_thread_each_and_a_chapter_alone(monkeypatch):
-    monkeypatch.syspath_prepend(ROOT / "tools")
-    spec = importlib.util.spec_from_file_location("the_test_command", ROOT / "tools" / "test.py")
-    module, calls = importlib.util.module_from_spec(spec), []
-    spec.loader.exec_module(module)
-    monkeypatch.setattr(module, "become", calls.append)
-    monkeypatch.setattr(
-        module.os, "sched_getaffinity", lambda process: set(range(12)), raising=False
-    )
+def test_a_command_is_found_by_its_name_also_without_run_py():
+    with pytest.raises(SystemExit, match="there is no command 'frehs'; there are: .*fresh"):
+        tools.__main__.main(["frehs"])
+
+
+@pytest.fixture
+def pytest_called(monkeypatch):
+    """What `run.py test` makes pytest do, on a machine of twelve cores."""
+    calls = []
+    monkeypatch.setattr(test_command, "become", lambda program: calls.append(program[3:]))
+    monkeypatch.setattr(test_command, "cores_of_this_process", lambda: 12)
     monkeypatch.chdir(ROOT)
-    for name in module.THREADS:
+    for name in the_chapters.THREADS:
         monkeypatch.setenv(name, "3")
-    module.main(["00"])
-    assert calls[-1][2:] == ["pytest", str(ROOT / "notebooks" / "00_start_here.ipynb")]
-    assert {module.os.environ[name] for name in module.THREADS} == {"3"}
-    module.main(["-x"])
-    assert calls[-1][2:] == ["pytest", "-x", "-n", "8", "--dist", "loadfile"]
-    assert {module.os.environ[name] for name in module.THREADS} == {"1"}
+
+    def called(*arguments):
+        test_command.main(list(arguments))
+        return calls[-1], {os.environ[name] for name in the_chapters.THREADS}
+
+    return called
+
+
+def test_all_files_are_tested_side_by_side_with_one_thread_each(pytest_called):
+    assert pytest_called() == (["-n", "8", "--dist", "loadfile"], {"1"})
+    assert pytest_called("-x", "-k", "data") == (
+        ["-x", "-k", "data", "-n", "8", "--dist", "loadfile"],
+        {"1"},
+    )
+
+
+def test_a_chapter_is_its_notebook_and_its_tests(pytest_called):
+    files = [
+        str(ROOT / "notebooks" / "01_backprop.ipynb"),
+        str(ROOT / "tests" / "test_01_backprop.py"),
+    ]
+    assert pytest_called("01") == (files, {"3"})
+    assert pytest_called("01", "-x") == (["-x", *files], {"3"})
+
+
+@pytest.mark.parametrize(
+    "options", [["--pdb"], ["-n", "0"], ["-n2"], ["--trace"], ["-p", "no:xdist"]]
+)
+def test_options_that_decide_about_processes_are_left_to_do_so(pytest_called, options):
+    assert pytest_called(*options) == (options, {"3"})
+
+
+def test_files_are_found_from_the_readers_folder_and_from_the_books(pytest_called, monkeypatch):
+    file = str(ROOT / "tests" / "test_tools.py")
+    assert pytest_called("tests/test_tools.py::test_x", "-q") == (["-q", f"{file}::test_x"], {"3"})
+    assert pytest_called("-q", "tests/test_tools.py") == (["-q", file], {"3"})
+    monkeypatch.chdir(ROOT / "tests")
+    assert pytest_called("test_tools.py") == ([file], {"3"})
+    monkeypatch.chdir(ROOT.parent)
+    assert pytest_called("tests/test_tools.py") == ([file], {"3"})
+    with pytest.raises(SystemExit, match="there is no chapter 77"):
+        pytest_called("77")
+
+
+def test_who_reads_needs_no_authors_packages():
+    """A reader's command, and what it imports, is there without the authors' group."""
+    groups = {path.parent.name for path in run.commands().values()}
+    assert groups == {"readers", "authors"}
+    assert {name for name, path in run.commands().items() if path.parent.name == "readers"} >= {
+        "lab",
+        "fresh",
+    }
+    code = "import sys; import tools.readers.lab, tools.readers.fresh, tools.__main__; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0 and not {"nbformat", "pytest", "nbclient", "yaml"} & set(
+        done.stdout.split()
+    )

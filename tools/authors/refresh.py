@@ -12,9 +12,10 @@ import os
 import sys
 
 import nbformat
-from _chapters import chosen, command
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
+
+from tools.chapters import chapters_named
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 # The language's version is left out: the file must not change with the Python that refreshed it.
@@ -29,7 +30,7 @@ METADATA = {
 
 
 def main(arguments):
-    for path in chosen(arguments):
+    for path in chapters_named(arguments):
         print(f"{path.name} ... ", end="", flush=True)
         print("unchanged" if refresh(path) else "stored")
 
@@ -81,7 +82,3 @@ def normal_form(notebook):
             output.get("data", {}).pop(WIDGET_VIEW, None)
     nbformat.validate(notebook)
     return nbformat.writes(notebook) + "\n"
-
-
-if __name__ == "__main__":
-    command(main)

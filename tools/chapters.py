@@ -1,11 +1,10 @@
 """The chapters, and the readers' copies of them."""
 
+import contextlib
 import hashlib
 import itertools
 import json
-import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -21,7 +20,7 @@ THREADS = (
 ORIGINS = WORK / ".origins.json"  # for each copy, the sha256 of the chapter it was made from
 
 
-def chosen(names):
+def chapters_named(names):
     """The chapters whose file names begin with one of `names`; all of them if there is none."""
     chapters = sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
     if not names:
@@ -34,35 +33,32 @@ def chosen(names):
     return [path for path in chapters if any(path.name.startswith(name) for name in names)]
 
 
-def split(arguments):
-    """Chapters come first, everything from the first option on belongs to the program behind the command."""
+def names_and_options(arguments):
+    """Chapters come first; everything from the first option on belongs to the program behind the command."""
     names = list(itertools.takewhile(lambda argument: not argument.startswith("-"), arguments))
     return names, arguments[len(names) :]
 
 
-def command(main):
-    """Run a command with the arguments given to it; Ctrl-C ends it with a word instead of a traceback."""
+@contextlib.contextmanager
+def writing_into_the_book():
+    """Say in a sentence that the book cannot be written."""
     try:
-        main(sys.argv[1:])
-    except KeyboardInterrupt:
-        sys.exit("interrupted.")
-
-
-def become(program):
-    """Let this process become another program; on Windows, which cannot, run it and end as it ends."""
-    if os.name != "nt":
-        os.execv(program[0], program)
-    sys.exit(subprocess.call(program))
+        yield
+    except OSError as error:
+        sys.exit(
+            f"the folder {WORK} with your copies cannot be written ({error.strerror}); put a copy of the book where "
+            "you may write, and run it there."
+        )
 
 
 def copy_missing():
     """Give the reader a copy of each chapter that has none yet; return the copies whose chapter has changed since."""
     WORK.mkdir(exist_ok=True)
     origins, outdated = read_origins(), []
-    for chapter in chosen([]):
+    for chapter in chapters_named([]):
         copy = WORK / chapter.name
         if not copy.exists():
-            place(chapter, origins)
+            copy_whole(chapter, origins)
         elif origins.get(chapter.name) != digest(chapter):
             outdated.append(copy)
     return outdated
@@ -79,11 +75,11 @@ def renew(chapter):
         while (kept := copy.with_name(f"{copy.stem}.mine-{number}.ipynb")).exists():
             number += 1
         copy.rename(kept)
-    place(chapter, read_origins())
+    copy_whole(chapter, read_origins())
     return kept and kept.name
 
 
-def place(chapter, origins):
+def copy_whole(chapter, origins):
     """Copy a chapter whole or not at all, and note what it was made from."""
     part = WORK / (chapter.name + ".part")
     shutil.copyfile(chapter, part)

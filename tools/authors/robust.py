@@ -12,10 +12,11 @@ import statistics
 import sys
 
 import nbformat
-from _chapters import ROOT, THREADS, chosen, command
 from nbclient.exceptions import CellExecutionError
 from nbval.plugin import get_sanitize_patterns
-from refresh import client_for
+
+from tools.authors.refresh import client_for
+from tools.chapters import ROOT, THREADS, chapters_named
 
 RUNS = [({"seed": seed}, {}) for seed in range(10)]
 RUNS += [({}, dict.fromkeys(THREADS, str(threads))) for threads in (1, 2, 4)] + [
@@ -27,7 +28,7 @@ MEASURED = re.compile(r"^(.*): measured (\S+), (.*)$", re.MULTILINE)
 
 def main(arguments):
     failed = False
-    for path in chosen(arguments):
+    for path in chapters_named(arguments):
         stored, measured = nbformat.read(path, as_version=4), {}
         for parameters, environ in RUNS:
             label = f"{path.name} {parameters or environ}"
@@ -91,7 +92,3 @@ def sanitized(text):
     for pattern, replacement in RULES:
         text = re.sub(pattern, replacement, text)
     return text
-
-
-if __name__ == "__main__":
-    command(main)

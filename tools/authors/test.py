@@ -1,0 +1,64 @@
+"""run every test, or those of some chapters or files: test [CHAPTER or FILE ...] [pytest's options]
+
+usage: python3 run.py test [CHAPTER or FILE ...] [PYTEST_OPTIONS ...]
+
+Every notebook is executed and every output compared with the stored one; the package, the book as a whole and
+JupyterLab in a browser are tested too. All of it is tested side by side, a file on each core (up to eight), because two
+threads each would only wait for each other; options such as -n 0, --pdb or -k go to pytest.
+"""
+
+import os
+import re
+import sys
+
+from tools.chapters import ROOT, THREADS, chapters_named, names_and_options
+from tools.programs import become
+
+TEST = re.compile(r"\.(py|ipynb)(::.*)?$")  # what looks like a test file among options
+ALONE = (
+    "-n",
+    "--numprocesses",
+    "--pdb",
+    "--trace",
+    "--dist",
+    "-p",
+)  # options that decide themselves, or need one process
+
+
+def main(arguments):
+    names, options = names_and_options(arguments)
+    paths = [path for name in names for path in tests_of(name)]
+    paths += [whole_path(option) for option in options if TEST.search(option)]
+    options = [option for option in options if not TEST.search(option)]
+    cores = cores_of_this_process()
+    if cores > 1 and not paths and not any(option.startswith(ALONE) for option in options):
+        options += ["-n", str(min(cores, 8)), "--dist", "loadfile"]
+        os.environ.update(dict.fromkeys(THREADS, "1"))
+    os.chdir(ROOT)
+    become([sys.executable, "-m", "pytest", *options, *paths])
+
+
+def tests_of(name):
+    """The file of this path, or else the notebook and the tests of the chapter whose name begins so."""
+    if whole_path(name) != name or os.path.isabs(name):
+        return [whole_path(name)]
+    chapters = chapters_named([name])
+    tests = [
+        path for chapter in chapters for path in (ROOT / "tests").glob(f"test_{chapter.stem}.py")
+    ]
+    return [str(path) for path in [*chapters, *tests]]
+
+
+def whole_path(argument):
+    """A path of a file or folder that is there, with or without the name of a test behind it, made absolute."""
+    path, colons, test = argument.partition("::")
+    for folder in (os.getcwd(), ROOT):
+        if path and not path.startswith("-") and os.path.exists(os.path.join(folder, path)):
+            return os.path.join(folder, path) + colons + test
+    return argument
+
+
+def cores_of_this_process():
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
