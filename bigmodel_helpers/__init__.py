@@ -6,16 +6,19 @@ those are what the chapters teach.
 """
 
 from .claims import check_close, claim
-from .data import image_folder, load_data
+from .data import load_data
 from .exercises import check
 from .explore import explore, still
+from .pictures import image_folder
 from .plotting import COLOURS, new_figure, plot_lines, plot_matrix, show_figure, show_images
 from .runtime import progress, quietly, setup
+from .settings import check_setting
 
 __all__ = [
     "COLOURS",
     "check",
     "check_close",
+    "check_setting",
     "claim",
     "explore",
     "image_folder",
