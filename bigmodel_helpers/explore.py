@@ -1,9 +1,10 @@
 """Sliders over a figure."""
 
-import base64
-import html
+from .plotting import Bundle, book_style, empty_figure, img, png_bytes, require_alt, show_figure
 
-from .plotting import _DPI, _Bundle, _require_alt, png_bytes, show_figure
+_SHRINKS = 'style="max-width: 100%; height: auto"'  # with the window, as stored pictures do
+_COLUMN = "calc(100% - 4px)"  # all that there is, less the margins of a control
+_SIZE = 8.0, 4.0  # inches
 
 
 def still(draw, **values):
@@ -20,8 +21,10 @@ def still(draw, **values):
     >>> still(draw, height=2)
     A line that rises to 2.
     """
-    figure = _empty_figure()
-    show_figure(figure, alt=draw(figure, **values))
+    figure = empty_figure(*_SIZE)
+    with book_style():
+        alt = draw(figure, **values)
+    show_figure(figure, alt=alt)
 
 
 def explore(draw, **controls):
@@ -50,15 +53,15 @@ def explore(draw, **controls):
     from IPython.display import display
 
     widgets = {name: _control(name, control) for name, control in controls.items()}
-    figure, picture = _empty_figure(), ipywidgets.HTML()
+    figure, picture = empty_figure(*_SIZE), ipywidgets.HTML(layout={"max_width": _COLUMN})
 
     def redraw(change=None):
-        figure.clear()
-        alt = draw(figure, **{name: widget.value for name, widget in widgets.items()})
-        _require_alt(alt)
+        with book_style():
+            figure.clear()
+            alt = draw(figure, **{name: widget.value for name, widget in widgets.items()})
+        require_alt(alt)
         png = png_bytes(figure)
-        source = base64.b64encode(png).decode("ascii")
-        picture.value = f'<img alt="{html.escape(alt)}" src="data:image/png;base64,{source}">'
+        picture.value = img(png, alt, _SHRINKS)
         return png, alt
 
     png, alt = redraw()
@@ -66,21 +69,17 @@ def explore(draw, **controls):
         widget.observe(redraw, names="value")
     box = ipywidgets.VBox([*widgets.values(), picture])
     view = {"version_major": 2, "version_minor": 0, "model_id": box.model_id}
-    data = {"application/vnd.jupyter.widget-view+json": view, "image/png": png, "text/plain": alt}
-    display(_Bundle(data, {"image/png": {"alt": alt}}))
-
-
-def _empty_figure():
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(8.0, 4.0), dpi=_DPI, layout="constrained")
+    display(Bundle(figure, png, alt, **{"application/vnd.jupyter.widget-view+json": view}))
 
 
 def _control(name, control):
     import ipywidgets
 
-    look = {"description": name.replace("_", " "), "style": {"description_width": "11em"}}
-    wide = {"layout": {"width": "34em"}, "continuous_update": True}
+    look = {
+        "description": name.replace("_", " "),
+        "style": {"description_width": "min(11em, 40%)"},
+        "layout": {"max_width": _COLUMN},
+    }
     if isinstance(control, bool):
         return ipywidgets.Checkbox(value=control, **look)
     if isinstance(control, list) and control and all(isinstance(option, str) for option in control):
@@ -96,7 +95,9 @@ def _control(name, control):
             if all(isinstance(part, int) for part in control)
             else ipywidgets.FloatSlider
         )
-        return slider(**dict(zip(("value", "min", "max", "step"), control)), **look, **wide)
+        look["layout"]["width"] = "34em"
+        numbers = dict(zip(("value", "min", "max", "step"), control))
+        return slider(**numbers, **look, continuous_update=True)
     raise ValueError(
         f"the control {name!r} is {control!r}; give (start, low, high, step) with low <= start <= high and step > 0, "
         "a list of texts, True or False."

@@ -1,8 +1,15 @@
 """One style, and the few figures that every chapter needs, each with a sentence for those who cannot see it."""
 
+import base64
+import contextlib
+import html
+import importlib
 import io
+import sys
 
 import numpy as np
+
+from .runtime import quietly
 
 # Okabe and Ito's colours (2008), told apart by colour-blind readers; ordered so that neighbours differ in grey too.
 COLOURS = {
@@ -33,14 +40,35 @@ _DPI = 100
 
 
 def apply_style():
-    """Give Matplotlib the book's look. `setup` calls it."""
-    import matplotlib
+    """Give Matplotlib the book's look, and nothing else: a reader's own settings are gone. `setup` calls it."""
+    matplotlib = _load_matplotlib()
     from cycler import cycler
 
+    matplotlib.rcdefaults()  # all but the backend and the like, which no figure shows
     matplotlib.rcParams.update(_STYLE)
     matplotlib.rcParams["axes.prop_cycle"] = cycler(
         color=[COLOURS[name] for name, _ in _LINE_LOOKS]
     )
+
+
+@contextlib.contextmanager
+def book_style():
+    """Draw and save with the book's look, whatever has been set before; afterwards that is set again.
+
+    >>> with book_style():
+    ...     figure, axes = new_figure()
+    """
+    with _load_matplotlib().rc_context():
+        apply_style()
+        yield
+
+
+def _load_matplotlib():
+    """Matplotlib, loaded without a word of its fonts, its folders or what it cannot read in a reader's settings."""
+    if "matplotlib.figure" not in sys.modules:
+        with quietly():
+            importlib.import_module("matplotlib.figure")
+    return sys.modules["matplotlib"]
 
 
 def new_figure(rows=1, columns=1, *, height=3.6, width=8.0, **options):
@@ -56,17 +84,29 @@ def new_figure(rows=1, columns=1, *, height=3.6, width=8.0, **options):
 
     >>> figure, (left, right) = new_figure(1, 2)
     """
-    from matplotlib.figure import Figure
+    with book_style():
+        figure = empty_figure(width, height)
+        return figure, figure.subplots(rows, columns, **options)
 
-    figure = Figure(figsize=(width, height), dpi=_DPI, layout="constrained")
-    return figure, figure.subplots(rows, columns, **options)
+
+def empty_figure(width, height):
+    """A figure of this size in inches with no axes yet; draw in it under `book_style`.
+
+    >>> empty_figure(8, 4).get_axes()
+    []
+    """
+    with book_style():
+        from matplotlib.figure import Figure
+
+        return Figure(figsize=(width, height), dpi=_DPI, layout="constrained")
 
 
 def show_figure(figure, *, alt):
     """Show a figure with a sentence that says what is to be seen.
 
-    The sentence is the output's plain text, so the tests compare it and readers without the picture have it; it is also
-    written into the picture's metadata, which exports use.
+    The sentence is the output's plain text, so the tests compare it and readers without the picture have it. It is also
+    the description of the picture in the output's HTML, which JupyterLab and exports show and screen readers read out,
+    and stands in the picture's metadata.
 
     Args:
         figure: a Matplotlib figure.
@@ -81,18 +121,22 @@ def show_figure(figure, *, alt):
     """
     from IPython.display import display
 
-    _require_alt(alt)
-    bundle = {"image/png": png_bytes(figure), "text/plain": alt}
-    width, height = (round(inches * _DPI) for inches in figure.get_size_inches())
-    metadata = {"image/png": {"alt": alt, "width": width, "height": height}}
-    display(_Bundle(bundle, metadata))
+    require_alt(alt)
+    display(Bundle(figure, png_bytes(figure), alt))
 
 
-class _Bundle:
+class Bundle:
     """Something to display: one content in several forms, of which each reader shows the richest it can."""
 
-    def __init__(self, data, metadata):
-        self._data, self._metadata = data, metadata
+    def __init__(self, figure, png, alt, **more):
+        width, height = size_in_pixels(figure)
+        self._data = {
+            **more,
+            "text/html": img(png, alt, f'width="{width}" height="{height}"'),
+            "image/png": png,
+            "text/plain": alt,
+        }
+        self._metadata = {"image/png": {"alt": alt, "width": width, "height": height}}
 
     def __repr__(self):
         return self._data["text/plain"]
@@ -101,12 +145,33 @@ class _Bundle:
         return self._data, self._metadata
 
 
+def size_in_pixels(figure):
+    """Width and height of a figure's PNG.
+
+    >>> size_in_pixels(empty_figure(8.0, 3.6))
+    (800, 360)
+    """
+    width, height = figure.get_size_inches()
+    return round(width * _DPI), round(height * _DPI)
+
+
+def img(png, alt, look):
+    """The HTML of a picture that carries its bytes and its sentence with it.
+
+    >>> img(b"PNG", 'Above "0".', 'width="800"')
+    '<img alt="Above &quot;0&quot;." width="800" src="data:image/png;base64,UE5H">'
+    """
+    source = base64.b64encode(png).decode("ascii")
+    return f'<img alt="{html.escape(alt)}" {look} src="data:image/png;base64,{source}">'
+
+
 def png_bytes(figure):
     """The figure as a PNG of its exact size, in 256 colours: a third of the bytes, and no difference to be seen."""
     from PIL import Image
 
     raw, small = io.BytesIO(), io.BytesIO()
-    figure.savefig(raw, format="png", dpi=_DPI)
+    with book_style():
+        figure.savefig(raw, format="png", dpi=_DPI)
     Image.open(raw).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(
         small, "png", optimize=True
     )
@@ -142,14 +207,15 @@ def plot_lines(x, lines, *, x_label, y_label, alt=None, ax=None):
             raise ValueError(
                 f"line {name!r} has shape {np.shape(values)}, but x has shape {x.shape}; make them equal."
             )
-    figure, axes = _axes_for(ax, alt)
-    ends = []
-    for (name, values), (colour, dash) in zip(lines.items(), _LINE_LOOKS):
-        axes.plot(x, values, color=COLOURS[colour], linestyle=dash)
-        ends.append((float(np.asarray(values)[-1]), name, COLOURS[colour]))
-    axes.set(xlabel=x_label, ylabel=y_label)
-    _name_line_ends(axes, float(x[-1]), ends)
-    return _finish(figure, axes, alt)
+    with book_style():
+        figure, axes = _axes_for(ax, alt)
+        ends = []
+        for (name, values), (colour, dash) in zip(lines.items(), _LINE_LOOKS):
+            axes.plot(x, values, color=COLOURS[colour], linestyle=dash)
+            ends.append((float(np.asarray(values)[-1]), name, COLOURS[colour]))
+        axes.set(xlabel=x_label, ylabel=y_label)
+        _name_line_ends(axes, float(x[-1]), ends)
+        return _finish(figure, axes, alt)
 
 
 def _name_line_ends(axes, x_end, ends):
@@ -195,29 +261,35 @@ def plot_matrix(matrix, *, x_label, y_label, digits=None, symmetric=False, alt=N
     matrix = np.asarray(matrix)
     if matrix.ndim != 2:
         raise ValueError(f"found shape {matrix.shape}, expected (rows, columns); reshape it first.")
-    figure, axes = _axes_for(ax, alt)
-    limit = float(np.abs(matrix).max()) or 1.0
-    colours = {"cmap": "RdBu_r", "vmin": -limit, "vmax": limit} if symmetric else {"cmap": "Blues"}
-    image = axes.imshow(matrix, aspect="auto", **colours)
-    axes.grid(False)
-    axes.set(
-        xlabel=x_label, ylabel=y_label, xticks=range(matrix.shape[1]), yticks=range(matrix.shape[0])
-    )
-    if digits is None:
-        axes.figure.colorbar(image, ax=axes)
-    else:
-        for (row, column), value in np.ndenumerate(matrix):
-            red, green, blue, _ = image.cmap(image.norm(value))
-            dark = 0.299 * red + 0.587 * green + 0.114 * blue < 0.5
-            axes.text(
-                column,
-                row,
-                f"{value:.{digits}f}",
-                ha="center",
-                va="center",
-                color="white" if dark else "black",
-            )
-    return _finish(figure, axes, alt)
+    with book_style():
+        figure, axes = _axes_for(ax, alt)
+        limit = float(np.abs(matrix).max()) or 1.0
+        colours = (
+            {"cmap": "RdBu_r", "vmin": -limit, "vmax": limit} if symmetric else {"cmap": "Blues"}
+        )
+        image = axes.imshow(matrix, aspect="auto", **colours)
+        axes.grid(False)
+        axes.set(
+            xlabel=x_label,
+            ylabel=y_label,
+            xticks=range(matrix.shape[1]),
+            yticks=range(matrix.shape[0]),
+        )
+        if digits is None:
+            axes.figure.colorbar(image, ax=axes)
+        else:
+            for (row, column), value in np.ndenumerate(matrix):
+                red, green, blue, _ = image.cmap(image.norm(value))
+                dark = 0.299 * red + 0.587 * green + 0.114 * blue < 0.5
+                axes.text(
+                    column,
+                    row,
+                    f"{value:.{digits}f}",
+                    ha="center",
+                    va="center",
+                    color="white" if dark else "black",
+                )
+        return _finish(figure, axes, alt)
 
 
 def show_images(images, *, captions=None, columns=10, alt):
@@ -243,24 +315,25 @@ def show_images(images, *, captions=None, columns=10, alt):
         )
     if captions is not None and len(captions) != len(images):
         raise ValueError(f"{len(captions)} captions for {len(images)} pictures; give one each.")
-    _require_alt(alt)
+    require_alt(alt)
     rows = -(-len(images) // columns)
     figure, axes = new_figure(
         rows, columns, height=(1.05 if captions is not None else 0.85) * rows, squeeze=False
     )
-    for place in axes.flat:
-        place.set_axis_off()
-    for number, (place, image) in enumerate(zip(axes.flat, images)):
-        place.imshow(image, vmin=images.min(), vmax=images.max())
-        if captions is not None:
-            place.set_title(str(captions[number]), fontsize=11)
+    with book_style():
+        for place in axes.flat:
+            place.set_axis_off()
+        for number, (place, image) in enumerate(zip(axes.flat, images)):
+            place.imshow(image, vmin=images.min(), vmax=images.max())
+            if captions is not None:
+                place.set_title(str(captions[number]), fontsize=11)
     show_figure(figure, alt=alt)
 
 
 def _axes_for(ax, alt):
     if ax is not None:
         return None, ax
-    _require_alt(alt)
+    require_alt(alt)
     return new_figure()
 
 
@@ -270,7 +343,8 @@ def _finish(figure, axes, alt):
     show_figure(figure, alt=alt)
 
 
-def _require_alt(alt):
+def require_alt(alt):
+    """Refuse a figure without its sentence."""
     if not (isinstance(alt, str) and alt.strip()):
         raise ValueError(
             "alt is missing; give the sentence that tells a reader who cannot see it what is to be seen."

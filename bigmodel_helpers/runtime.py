@@ -1,41 +1,195 @@
-"""Devices, seeds, and a TensorFlow that starts without a word."""
+"""Devices, seeds, and a TensorFlow that starts without a word, whatever is in the reader's home."""
 
 import contextlib
+import importlib.util
 import os
 import platform
 import sys
 import tempfile
+from pathlib import Path
+
+import numpy as np
+
+# What a reader may have set for other work, and what would change a chapter's numbers or stop its first cell.
+_NOT_THE_BOOKS = (
+    "KERAS_MAX_EPOCHS",  # ends training early
+    "KERAS_MAX_STEPS_PER_EPOCH",
+    "KERAS_NNX_ENABLED",  # asks for a package of another backend
+    "TF_USE_LEGACY_KERAS",  # asks for Keras 2
+    "TF_XLA_FLAGS",  # compiles other arithmetic; an unknown flag ends the process
+)
+# What a kernel takes where MPLBACKEND is not set.
+_INLINE = "module://matplotlib_inline.backend_inline"
+_RESTART = (
+    "What is left of it cannot be used: restart the kernel (menu Kernel, Restart Kernel) "
+    "and run the chapter again from its first cell."
+)
 
 
 @contextlib.contextmanager
 def quietly():
-    """Hold back what libraries write to the error stream while they load.
+    """Load libraries with the book's settings, and hold back what they write to the error stream meanwhile.
 
     TensorFlow greets with lines that hold times and differ from machine to machine. They are written by compiled code
-    to file descriptor 2, past ``sys.stderr``, so the descriptor itself is pointed elsewhere and restored afterwards.
-    If the block raises, everything held back is shown, because it may say why.
+    to file descriptor 2, past ``sys.stderr``, so the descriptor itself is pointed elsewhere and restored afterwards;
+    Matplotlib and others write to ``sys.stderr``, which follows it. If the block raises, everything held back is shown,
+    because it may say why.
+
+    Keras and Matplotlib read a reader's own settings only while they are loaded. What is loaded first in here does not
+    see them (environment variables such as ``KERAS_BACKEND``, the files ``keras.json`` and ``matplotlibrc``).
 
     Raises:
-        Whatever the block raises.
+        RuntimeError: if an earlier import of TensorFlow or Keras did not come to its end.
+        KeyboardInterrupt: if it is interrupted; while TensorFlow or Keras is being loaded, it says what to do next.
+        Whatever else the block raises.
 
     >>> with quietly():
     ...     noise = os.write(2, b"not to be seen")
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with tempfile.TemporaryFile() as held_back:
-        os.dup2(held_back.fileno(), 2)
+    if half := _half_loaded():
+        raise RuntimeError(f"an earlier import of {half} was interrupted or failed. {_RESTART}")
+    with _error_stream_held_back(), _settings_of_the_book():
         try:
             yield
-        except BaseException:
-            os.dup2(kept, 2)
-            held_back.seek(0)
-            os.write(2, held_back.read())
+        except KeyboardInterrupt:
+            if half := _half_loaded():
+                raise KeyboardInterrupt(
+                    f"the import of {half} was interrupted. {_RESTART}"
+                ) from None
             raise
+
+
+def _half_loaded():
+    """The name of a library of which parts are loaded and the whole is not, or None.
+
+    Python drops a module whose import was interrupted, but keeps those that had been loaded for it. Loaded once more,
+    TensorFlow then stops somewhere with "partially initialized module" or "has already been registered", or mixes two
+    copies of one class.
+    """
+    for name in ("tensorflow", "keras"):
+        if name not in sys.modules and any(part.startswith(f"{name}.") for part in sys.modules):
+            return {"tensorflow": "TensorFlow", "keras": "Keras"}[name]
+    return None
+
+
+@contextlib.contextmanager
+def _error_stream_held_back():
+    """Point ``sys.stderr`` and file descriptor 2 to a file; show what it holds if the block raises."""
+    shown = sys.stderr
+    shown.flush()
+    kept, stand_in = os.dup(2), _HeldBack(shown)
+    with tempfile.TemporaryFile() as held_back:
+        os.dup2(held_back.fileno(), 2)
+        sys.stderr = stand_in
+        failed = True
+        try:
+            yield
+            failed = False
         finally:
+            if sys.stderr is stand_in:
+                sys.stderr = shown
+            stand_in.holds = False
+            shown.flush()
             os.dup2(kept, 2)
             os.close(kept)
+            if failed:
+                held_back.seek(0)
+                shown.write(held_back.read().decode("utf-8", "replace"))
+                shown.flush()
+
+
+class _HeldBack:
+    """An error stream whose text goes to file descriptor 2, and, once nothing is held back, to the stream it stands for.
+
+    Libraries keep the ``sys.stderr`` that they find while they are loaded, so this one must serve afterwards too.
+
+    >>> import io
+    >>> stream = _HeldBack(io.StringIO())
+    >>> stream.holds = False
+    >>> stream.write("seen"), stream.getvalue()
+    (4, 'seen')
+    """
+
+    def __init__(self, shown):
+        self._shown, self.holds = shown, True
+
+    def write(self, text):
+        if not self.holds:
+            return self._shown.write(text)
+        os.write(2, text.encode("utf-8", "replace"))
+        return len(text)
+
+    def writelines(self, lines):
+        for line in lines:
+            self.write(line)
+
+    def __getattr__(self, name):
+        return getattr(self._shown, name)
+
+
+@contextlib.contextmanager
+def _settings_of_the_book():
+    """Let Keras, TensorFlow and Matplotlib, while they are loaded, see the book's settings instead of the reader's."""
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    for name in _NOT_THE_BOOKS:
+        os.environ.pop(name, None)
+    if "matplotlib" not in sys.modules:
+        _hide_matplotlibs_settings()
+    if "keras" in sys.modules:
+        yield
+        return
+    try:
+        with tempfile.TemporaryDirectory() as empty, _variable("KERAS_HOME", empty):
+            yield  # Keras finds no keras.json there
+    finally:
+        _return_keras_cache()
+
+
+def _return_keras_cache():
+    """Let Keras keep its downloads where the reader has them."""
+    config = sys.modules.get("keras.src.backend.config")
+    if config:
+        home = Path(os.environ.get("KERAS_HOME") or _writable_home() / ".keras").expanduser()
+        with contextlib.suppress(OSError):  # then Keras takes another folder, as it does by itself
+            home.mkdir(parents=True, exist_ok=True)
+        config._KERAS_DIR = str(home)
+
+
+def _hide_matplotlibs_settings():
+    """Let Matplotlib read the settings it comes with, and show figures of a notebook in the notebook."""
+    found = importlib.util.find_spec("matplotlib")
+    own = Path(found.origin).with_name("mpl-data") / "matplotlibrc"
+    if own.exists():
+        os.environ["MATPLOTLIBRC"] = str(own)
+    if os.environ.get("MPLBACKEND"):
+        os.environ["MPLBACKEND"] = _INLINE if "ipykernel" in sys.modules else "agg"
+
+
+@contextlib.contextmanager
+def _variable(name, value):
+    """Set an environment variable for a while.
+
+    >>> with _variable("AN_EXAMPLE", "1"):
+    ...     print(os.environ["AN_EXAMPLE"])
+    1
+    >>> "AN_EXAMPLE" in os.environ
+    False
+    """
+    before = os.environ.get(name)
+    os.environ[name] = value
+    try:
+        yield
+    finally:
+        del os.environ[name]
+        if before is not None:
+            os.environ[name] = before
+
+
+def _writable_home():
+    """Where Keras puts its own folder: the home, or /tmp where that cannot be written."""
+    home = Path("~").expanduser()
+    return home if os.access(home, os.W_OK) else Path("/tmp")
 
 
 def setup(*, seed=0, mixed_precision=False):
@@ -44,20 +198,22 @@ def setup(*, seed=0, mixed_precision=False):
     Call it once, after the settings cell. Afterwards the same seed on the same machine gives the same bits.
 
     Args:
-        seed: whole number from 0 to 2**32 - 1; it seeds Python, NumPy and TensorFlow.
+        seed: whole number from 0 to 2**32 - 1, NumPy's too; it seeds Python, NumPy and TensorFlow.
         mixed_precision: compute in float16 where a GPU is found (weights stay float32). Without a GPU it changes
             nothing, because on a CPU float16 is slower.
 
     Raises:
         ValueError: if `seed` is not such a number.
-        RuntimeError: if TensorFlow has started its devices already and they can no longer be configured.
+        RuntimeError: if TensorFlow has started its devices already and they can no longer be configured, or Keras was
+            loaded before the chapter's first cell, with another backend.
 
     Prints one line that begins with ``here:`` and names device and versions.
 
     >>> setup(seed=7)  # doctest: +ELLIPSIS
     here: ...
     """
-    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
+    whole = isinstance(seed, (int, np.integer)) and not isinstance(seed, bool)
+    if not (whole and 0 <= seed < 2**32):
         raise ValueError(
             f"seed is {seed!r}; it must be a whole number from 0 to {2**32 - 1}. Try seed=0."
         )
@@ -65,7 +221,11 @@ def setup(*, seed=0, mixed_precision=False):
         import keras
         import tensorflow as tf
 
-        keras.utils.set_random_seed(seed)
+        from . import plotting
+    _require_tensorflow(keras.config.backend())
+    _settings_of_keras(keras)
+    with quietly():
+        keras.utils.set_random_seed(int(seed))
         tf.config.experimental.enable_op_determinism()
         tf.config.experimental.enable_tensor_float_32_execution(False)
         gpus = tf.config.list_physical_devices("GPU")
@@ -73,13 +233,34 @@ def setup(*, seed=0, mixed_precision=False):
         policy = "mixed_float16" if mixed_precision and gpus else "float32"
         keras.mixed_precision.set_global_policy(policy)
         tf.zeros(1) + 1  # the first operation starts the devices, with some more lines of greeting
-    from . import plotting
-
     plotting.apply_style()
     print(
         f"here: {_device_name(tf, gpus)}, {policy}, TensorFlow {tf.__version__}, Keras {keras.__version__}, "
         f"Python {platform.python_version()}"
     )
+
+
+def _require_tensorflow(backend):
+    """Refuse a Keras that computes with something else.
+
+    >>> _require_tensorflow("jax")
+    Traceback (most recent call last):
+    RuntimeError: Keras was loaded with the backend 'jax', and the book computes with TensorFlow. Restart the kernel ...
+    """
+    if backend != "tensorflow":
+        raise RuntimeError(
+            f"Keras was loaded with the backend {backend!r}, and the book computes with TensorFlow. Restart the kernel "
+            "and run the chapter's first cell before anything else."
+        )
+
+
+def _settings_of_keras(keras):
+    """Give a Keras that was loaded outside `quietly`, with a reader's own settings, those of the book."""
+    keras.config.set_floatx("float32")
+    keras.config.set_epsilon(1e-7)
+    keras.config.set_image_data_format("channels_last")
+    keras.config.set_max_epochs(None)
+    keras.config.set_max_steps_per_epoch(None)
 
 
 def _grow_memory(tf, gpus):

@@ -1,5 +1,6 @@
 """The book in a real JupyterLab, in a real browser: open, run, move a slider, solve an exercise, start the slides."""
 
+import json
 import os
 import re
 import secrets
@@ -12,7 +13,10 @@ import time
 import urllib.request
 from pathlib import Path
 
+import nbformat
 import pytest
+from nbclient import NotebookClient
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from playwright.sync_api import expect, sync_playwright
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -38,10 +42,42 @@ FLAGS = [
 WHOLE_PAGE = '{"windowingMode": "none"}'  # all cells are there, not only those in sight
 
 
+def a_home_that_misleads(home):
+    """Files of other Pythons and servers in a reader's home, and the variables that point to them."""
+    kernel = {
+        "argv": ["no-such-python", "{connection_file}"],
+        "display_name": "foreign",
+        "language": "python",
+    }
+    files = {
+        ".jupyter/jupyter_server_config.py": "c.ServerApp.contents_manager_class = 'no.such.Class'",
+        ".jupyter/jupyter_lab_config.py": "import no_such_module",
+        "more/jupyter_config.py": "c.ServerApp.kernel_manager_class = 'no.such.Class'",
+        "data/kernels/python3/kernel.json": json.dumps(kernel),
+        ".local/share/jupyter/kernels/python3/kernel.json": json.dumps(kernel),
+        "packages/numpy/__init__.py": "raise ImportError('of another Python')",
+        ".ipython/profile_default/startup/00.py": "import numpy as np; np.set_printoptions(precision=1)",
+        ".config/matplotlib/matplotlibrc": "image.origin: lower",
+    }
+    for name, text in files.items():
+        (home / name).parent.mkdir(parents=True, exist_ok=True)
+        (home / name).write_text(text)
+    folders = {
+        "HOME": ".",
+        "JUPYTER_CONFIG_DIR": ".jupyter",
+        "JUPYTER_CONFIG_PATH": "more",
+        "JUPYTER_PATH": "data",
+    }
+    folders |= {"PYTHONPATH": "packages", "IPYTHONDIR": ".ipython", "VIRTUAL_ENV": "venv"}
+    switches = {"JUPYTER_PREFER_ENV_PATH": "0", "PYTHONOPTIMIZE": "2", "PYTHONSAFEPATH": "1"}
+    return {name: str(home / place) for name, place in folders.items()} | switches
+
+
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     """JupyterLab started as a reader starts it, on a copy of the book with nothing in work/; its address and folder."""
     folder = tmp_path_factory.mktemp("book")
+    shutil.copy(ROOT / "run.py", folder)
     for part in ("tools", "notebooks"):
         shutil.copytree(ROOT / part, folder / part)
     settings = folder / "settings" / "@jupyterlab" / "notebook-extension"
@@ -50,25 +86,20 @@ def server(tmp_path_factory):
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         port, token = found.getsockname()[1], secrets.token_hex(16)
-    own = {
-        "JUPYTER_CONFIG_DIR": "config",
-        "JUPYTER_RUNTIME_DIR": "run",
-        "JUPYTERLAB_SETTINGS_DIR": "settings",
-        "JUPYTERLAB_WORKSPACES_DIR": "workspaces",
-        "IPYTHONDIR": "ipython",
-    }
-    environ = (
-        os.environ
-        | {name: str(folder / place) for name, place in own.items()}
-        | {"JUPYTER_TOKEN": token}
-    )
-    environ.pop("PYTEST_CURRENT_TEST", None)
+    environ = os.environ | a_home_that_misleads(folder / "home") | {"JUPYTER_TOKEN": token}
+    for name in ("settings", "workspaces"):
+        environ[f"JUPYTERLAB_{name.upper()}_DIR"] = str(folder / name)
+    for name in (
+        "BIGMODEL_PREFIX",
+        "PYTEST_CURRENT_TEST",
+    ):  # as if nothing of the book were running
+        environ.pop(name, None)
     options = ["--no-browser", f"--ServerApp.port={port}", "--ServerApp.port_retries=0"]
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         options.append("--allow-root")
     with open(folder / "log", "w") as log:
         process = subprocess.Popen(
-            [sys.executable, str(folder / "tools" / "lab.py"), "01", *options],
+            [sys.executable, str(folder / "tools"), "lab", "01", *options],
             env=environ,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -139,6 +170,81 @@ def page(server, browser):
     wait_until_idle(page)
     run_all(page)
     return page
+
+
+SMALL = [
+    """import bigmodel_helpers as bh
+def draw(figure, *, height, long_name, grid):
+    figure.subplots().plot([0, 1], [0, height])
+    return f'A "line" that rises to {height} < 6.'
+bh.still(draw, height=1, long_name="a", grid=True)""",
+    "bh.explore(draw, height=(2, 0, 5, 1), long_name=['a', 99 * 'long '], grid=True)",
+]
+
+
+@pytest.fixture(scope="module")
+def small(server, browser):
+    """A notebook of a figure and an explorer, stored as chapters are, opened in a narrow window and not run."""
+    url, token, folder = server
+    notebook = new_notebook(cells=[new_markdown_cell("# Small"), *map(new_code_cell, SMALL)])
+    NotebookClient(notebook, kernel_name="python3", extra_arguments=["--log-level=ERROR"]).execute()
+    notebook.metadata = {"kernelspec": {"display_name": "Python 3", "name": "python3"}}
+    for cell in notebook.cells[1:]:
+        cell.outputs[0].data.pop("application/vnd.jupyter.widget-view+json", None)
+    nbformat.write(notebook, folder / "work" / "small.ipynb")
+    page = browser.new_context(viewport={"width": 650, "height": 900}).new_page()
+    page.goto(f"{url}/lab/workspaces/small/tree/small.ipynb?token={token}")
+    page.locator(f"{PANEL} h1", has_text="Small").wait_for(timeout=60_000)
+    yield page
+    page.context.close()
+
+
+def described(page):
+    """The pictures that the browser tells a screen reader of, by their descriptions."""
+    tree = page.context.new_cdp_session(page).send("Accessibility.getFullAXTree")
+    pictures = [
+        node
+        for node in tree["nodes"]
+        if node.get("role", {}).get("value") in ("image", "img") and not node["ignored"]
+    ]
+    names = [node.get("name", {}).get("value", "") for node in pictures]
+    return [name for name in names if name.startswith("A ")]
+
+
+def too_wide(page):
+    """What stands out of its output, or has to be scrolled sideways, by how many pixels."""
+    return page.evaluate("""() => [...document.querySelectorAll('.jp-OutputArea-output')].flatMap(
+        output => [output, ...output.querySelectorAll('.jupyter-widgets, img')].map(part => [
+            part.className || part.tagName,
+            Math.max(
+                part.scrollWidth - part.clientWidth,
+                Math.round(part.getBoundingClientRect().right - output.getBoundingClientRect().right),
+            ),
+        ])).filter(([name, pixels]) => pixels > 0)""")
+
+
+def test_stored_pictures_are_described_to_those_who_cannot_see_them(small):
+    assert described(small) == ['A "line" that rises to 1 < 6.', 'A "line" that rises to 2 < 6.']
+    assert small.locator(f"{PANEL} .jp-RenderedHTML img").count() == 2
+    assert too_wide(small) == []
+
+
+def test_a_live_explorer_is_described_and_shrinks_with_the_window(small):
+    wait_until_idle(small)
+    run_all(small)
+    picture = small.locator(f"{PANEL} .jupyter-widgets img")
+    expect(picture).to_have_count(1)
+    assert small.locator(f"{PANEL} .jp-RenderedHTML img").count() == 1, (
+        "the widget, not its picture"
+    )
+    assert described(small)[-1] == 'A "line" that rises to 2 < 6.'
+    for width, seen in ((650, "shrunk"), (1300, "whole")):
+        small.set_viewport_size({"width": width, "height": 900})
+        small.wait_for_timeout(500)
+        assert too_wide(small) == []
+        box = picture.bounding_box()
+        assert abs(box["width"] - 2 * box["height"]) <= 1
+        assert (box["width"] == 800) == (seen == "whole")
 
 
 def wait_until_idle(page, seconds=120):

@@ -1,15 +1,19 @@
 """Figures: what readers must get from each of them, and what is refused."""
 
 import base64
+import html
 import io
+import re
 
+import matplotlib
+import nbformat
 import numpy as np
 import pytest
 from PIL import Image
 
 import bigmodel_helpers as bh
 from bigmodel_helpers.explore import explore, still
-from bigmodel_helpers.plotting import _LINE_LOOKS, COLOURS
+from bigmodel_helpers.plotting import _LINE_LOOKS, COLOURS, apply_style
 
 ALT = "A sentence."
 LABELS = {"x_label": "x (m)", "y_label": "y (s)"}
@@ -41,6 +45,118 @@ def test_every_figure_shows_a_picture_with_its_sentence(draw, shown):
     assert data["text/plain"] == metadata["image/png"]["alt"] == ALT
     assert picture.size == (metadata["image/png"]["width"], metadata["image/png"]["height"])
     assert picture.size[0] == 800 and len(data["image/png"]) < 60_000
+    assert html_of(data["text/html"]) == (ALT, *map(str, picture.size), data["image/png"])
+
+
+def html_of(text):
+    """Sentence, width, height and PNG of the one img that the text is."""
+    alt, width, height, source = re.fullmatch(
+        r'<img alt="([^"<>]*)" width="(\d+)" height="(\d+)" src="data:image/png;base64,([^"]*)">',
+        text,
+    ).groups()
+    return html.unescape(alt), width, height, base64.b64decode(source, validate=True)
+
+
+@pytest.mark.parametrize("alt", ['"Quoted" & <b>bold</b>.', "Apostrophe's.", "é, 数, 🙂."])
+def test_every_sentence_comes_through_the_html(alt, shown):
+    FIGURES["plot_lines"](alt=alt)
+    assert html_of(shown[0][0]["text/html"])[0] == alt
+
+
+@pytest.mark.parametrize("template", ["lab", "classic"])
+@pytest.mark.filterwarnings("default")
+def test_exported_pages_hold_the_sentence(template, shown):
+    from nbconvert import HTMLExporter
+
+    bh.show_images(np.eye(8)[None], alt=ALT)
+    ((data, metadata),) = shown
+    data = data | {"image/png": base64.b64encode(data["image/png"]).decode()}
+    cell = nbformat.v4.new_code_cell(
+        outputs=[nbformat.v4.new_output("display_data", data, metadata=metadata)]
+    )
+    page, _ = HTMLExporter(template_name=template).from_notebook_node(
+        nbformat.v4.new_notebook(cells=[cell])
+    )
+    (picture,) = re.findall("<img[^>]*>", page)
+    assert f'alt="{ALT}"' in picture and 'width="800"' in picture
+
+
+HOSTILE = {
+    "image.origin": "lower",
+    "image.interpolation": "bilinear",
+    "image.aspect": "auto",
+    "text.usetex": True,
+    "text.color": "red",
+    "savefig.bbox": "tight",
+    "savefig.pad_inches": 1.0,
+    "savefig.transparent": True,
+    "savefig.facecolor": "black",
+    "figure.dpi": 30,
+    "figure.facecolor": "black",
+    "figure.constrained_layout.h_pad": 0.5,
+    "axes.facecolor": "black",
+    "axes.formatter.limits": (0, 1),
+    "axes.formatter.use_mathtext": True,
+    "axes.unicode_minus": False,
+    "axes.xmargin": 0.3,
+    "font.family": ["serif"],
+    "font.size": 20,
+    "lines.marker": "o",
+    "lines.antialiased": False,
+    "path.sketch": (1, 100, 2),
+    "path.simplify_threshold": 1.0,
+    "xtick.direction": "in",
+    "xtick.minor.visible": True,
+    "ytick.labelcolor": "red",
+}
+
+
+def draw_everything(figure, *, height):
+    left, right = figure.subplots(1, 2)
+    left.plot([0, 1e6], [-1, height])
+    left.set_title("Title of $x^2$")
+    right.imshow(np.arange(4).reshape(2, 2))
+    return f"Height {height}."
+
+
+EVERY_FIGURE = [
+    *FIGURES.values(),
+    lambda alt: bh.show_images(np.arange(128).reshape(2, 8, 8), captions="ab", alt=alt),
+    lambda alt: bh.show_figure(bh.new_figure(1, 2)[0], alt=alt),
+    lambda alt: still(draw_everything, height=2),
+    lambda alt: explore(draw_everything, height=(2, 0, 5, 1)),
+]
+
+
+@pytest.mark.parametrize("draw", EVERY_FIGURE)
+def test_no_setting_of_the_readers_changes_a_figure(draw, shown):
+    draw(alt=ALT)
+    with matplotlib.rc_context(HOSTILE):
+        draw(alt=ALT)
+        assert all(
+            matplotlib.rcParams[name] == HOSTILE[name] for name in ("font.size", "text.usetex")
+        )
+    assert shown[0][0]["image/png"] == shown[1][0]["image/png"]
+
+
+def test_no_setting_of_the_readers_changes_an_explorer_that_is_moved_later(shown):
+    explore(draw_everything, height=(2, 0, 5, 1))
+    slider, picture = widgets_of(shown[0][0])
+    before = picture.value
+    slider.value = 4
+    with matplotlib.rc_context(HOSTILE):
+        slider.value = 2
+    assert picture.value == before
+
+
+def test_the_style_starts_from_matplotlibs_own(shown):
+    """Chapters draw into axes of their own after `setup`, which applies the style."""
+    with matplotlib.rc_context():
+        apply_style()
+        wanted = dict(matplotlib.rcParams)
+        matplotlib.rcParams.update(HOSTILE)
+        apply_style()
+        assert dict(matplotlib.rcParams) == wanted
 
 
 @pytest.mark.parametrize(
@@ -125,24 +241,41 @@ def test_line_colours_differ_in_grey_too():
     assert np.ptp(greys) > 100
 
 
+def widgets_of(data):
+    """The controls and the picture of a displayed explorer."""
+    from ipywidgets.widgets.widget import _instances
+
+    return _instances[data["application/vnd.jupyter.widget-view+json"]["model_id"]].children
+
+
 def draw_height(figure, *, height):
     figure.subplots().plot([0, 1], [0, height])
     return f"Height {height}."
 
 
 def test_an_explorer_shows_view_picture_and_sentence_and_follows_its_slider(shown):
-    from ipywidgets.widgets.widget import _instances
-
     explore(draw_height, height=(2, 0, 5, 1))
     ((data, metadata),) = shown
     assert data["text/plain"] == metadata["image/png"]["alt"] == "Height 2."
-    slider, picture = _instances[
-        data["application/vnd.jupyter.widget-view+json"]["model_id"]
-    ].children
+    assert html_of(data["text/html"]) == ("Height 2.", "800", "400", data["image/png"])
+    slider, picture = widgets_of(data)
     before = picture.value
     slider.value = 4
     assert 'alt="Height 4."' in picture.value and picture.value != before
     assert base64.b64decode(picture.value.split("base64,")[1].split('"')[0]).startswith(b"\x89PNG")
+
+
+def test_an_explorer_is_no_wider_than_its_column(shown):
+    explore(
+        lambda figure, **values: "Nothing.",
+        slider=(2, 0, 5, 1),
+        fine_slider=(0.5, 0, 1, 0.1),
+        menu=["a", "b"],
+        tick=True,
+    )
+    *controls, picture = widgets_of(shown[0][0])
+    assert {widget.layout.max_width for widget in (*controls, picture)} == {"calc(100% - 4px)"}
+    assert "max-width: 100%; height: auto" in picture.value
 
 
 def test_a_still_is_what_the_explorer_shows_first(shown):
