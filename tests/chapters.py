@@ -12,6 +12,8 @@ import nbformat
 import numpy as np
 from PIL import Image
 
+import bigmodel_helpers as bh
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -26,6 +28,28 @@ def functions(chapter, names, known):
             ):
                 exec(ast.unparse(node), known)
     return [known[name] for name in names]
+
+
+def check_settings(chapter, **changed):
+    """Set some settings of a chapter, and run what stands before its set-up: the checks; the settings as they then are."""
+    settings = {}
+    for cell in nbformat.read(ROOT / "notebooks" / f"{chapter}.ipynb", as_version=4).cells:
+        if "parameters" in cell.metadata.get("tags", []):
+            exec(cell.source, {}, settings)
+        if cell.cell_type == "code" and "bh.setup(" in cell.source:
+            checks = cell.source[: cell.source.index("bh.setup(")]
+            exec(checks, {"bh": bh}, settings := settings | changed)
+    return settings
+
+
+def read_pictures(chapter, folder):
+    """Run the cell of a chapter that reads the pictures of a folder."""
+    notebook = nbformat.read(ROOT / "notebooks" / f"{chapter}.ipynb", as_version=4)
+    (cell,) = [cell for cell in notebook.cells if "bh.image_folder(dataset, size)" in cell.source]
+    rng = np.random.default_rng(0)
+    known = {"bh": bh, "np": np, "dataset": str(folder), "size": 32, "epochs": 1, "rng": rng}
+    exec(cell.source, known)
+    return known
 
 
 def made_data(picture, label, train, test):

@@ -64,5 +64,11 @@ def test_every_measured_number_is_sanitized_and_nothing_else(value, capsys):
     assert line == "a measured thing 1.5: measured NUMBER, at least -10.5\n"
 
 
-def test_the_sanitize_file_has_two_rules_and_is_ascii():
-    assert len(get_sanitize_patterns(SANITIZE.read_text(encoding="ascii"))) == 2
+def test_the_sanitize_file_has_three_rules_and_is_ascii():
+    """The number after `measured`, what follows `here:`, and the picture inside an img, held to its PNG by conftest.py."""
+    rules = get_sanitize_patterns(SANITIZE.read_text(encoding="ascii"))
+    assert [replacement.split()[-1] for _, replacement in rules] == [
+        "NUMBER",
+        "MACHINE",
+        "\\1PICTURE",
+    ]
