@@ -261,7 +261,7 @@ def run_all(page):
 
 
 def cell(page, text):
-    """The code cell whose source holds the text."""
+    """The code cell whose source holds the text or matches the pattern."""
     return (
         page
         .locator(f"{PANEL} .jp-CodeCell")
@@ -303,7 +303,7 @@ def test_mathematics_is_rendered(page):
 
 
 def test_a_slider_moves_the_picture_and_its_description(page):
-    explorer = cell(page, "bh.explore(draw_walk")
+    explorer = cell(page, re.compile(r"bh\.explore\(\s*draw_walk"))
     explorer.scroll_into_view_if_needed()
     picture = explorer.locator(".widget-html img, .jupyter-widgets img").first
     expect(picture).to_have_attribute("alt", re.compile("step 0 of 7"))
@@ -316,7 +316,7 @@ def test_a_slider_moves_the_picture_and_its_description(page):
 
 
 def test_the_other_explorer_follows_every_control(page):
-    explorer = cell(page, "bh.explore(draw_neuron")
+    explorer = cell(page, re.compile(r"bh\.explore\(\s*draw_neuron"))
     explorer.scroll_into_view_if_needed()
     picture = explorer.locator(".jupyter-widgets img").first
     for number, change in enumerate(["weights 1.1 and 0.5", "weights 1.1 and 0.6", "bias -0.4"]):
