@@ -52,7 +52,7 @@ def main(arguments):
 def commands():
     """The file of each command, by its name: first those for readers, then those for authors."""
     folders = [ROOT / "tools" / group for group in ("readers", "authors")]
-    return {path.stem: path for folder in folders for path in sorted(folder.glob("[!_]*.py"))}
+    return {path.stem: path for folder in folders for path in sorted(folder.glob("[a-z]*.py"))}
 
 
 def docstring(path):
@@ -71,6 +71,10 @@ def help_text():
 
 
 if __name__ == "__main__":
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        stream.reconfigure(
+            errors="replace"
+        )  # a folder's name may hold letters that a terminal does not know
     try:
         main(sys.argv[1:])
     except KeyboardInterrupt:

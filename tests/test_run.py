@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,9 +16,10 @@ import pytest
 from tiny_book import UV, TinyBook, make_wheel
 
 import run
-from tools import complaints, environment, index_settings, programs
+from tools import complaints, environment, index_settings, programs, surroundings
 from tools.complaints import SetupError
 from tools.locking import USERS, EnvironmentLock
+from tools.surroundings import own_variables
 
 ROOT = Path(__file__).resolve().parent.parent
 posix = pytest.mark.skipif(
@@ -134,6 +136,11 @@ COMPLAINTS = {  # what pip, uv, venv and the system really print: what it means
     "ERROR: No matching distribution found for x==1": "does not offer a wheel",
     "[Errno 13] Permission denied: '/x'": "may not be written",
     "OSError: [WinError 206] The filename or extension is too long": "allow long paths",
+    "ERROR: HTTP error 500 while getting x\nERROR: 500 Server Error: Internal": "is out of order",
+    "WARNING: The repository located at x is not a trusted or secure host": "plain http",
+    "ERROR: Could not find a suitable TLS CA certificate bundle, invalid path: /x": "is not there",
+    "Error: Refusing to create a venv in /a:b because it contains the PATH separator :.": "holds ':'",
+    "Collecting uv: 403 things\nERROR: Exception:\nTraceback\nInvalidMarker: x error": "a step of the set-up",
     "Configuration file contains invalid utf-8 characters in pip.conf.": "pip's own settings cannot be read",
     "ImportError: DLL load failed while importing _pywrap": "Visual C++ Redistributable",
     "something else\nat last\n": "a step of the set-up failed",
@@ -214,13 +221,13 @@ install.user='true'
 :env:.proxy='proxy:3128'
 :env:.keyring-provider=''
 global.cert='/etc/ca.pem'
-global.find-links='/wheels https://five'
+global.find-links='{there} ~/not-there https://five'
 global.trusted-host='two'
 """
 
 
-def test_the_readers_index_proxy_and_certificates_reach_pip_and_uv_and_nothing_else_does():
-    settings = index_settings.read(LISTING)
+def test_the_readers_index_proxy_and_certificates_reach_pip_and_uv_and_nothing_else_does(tmp_path):
+    settings = index_settings.read(LISTING.replace("{there}", str(tmp_path)))
     assert settings["index-url"] == "https://two/simple", "what stands for install is stronger"
     environ = {
         "HOME": "/h",
@@ -243,7 +250,7 @@ def test_the_readers_index_proxy_and_certificates_reach_pip_and_uv_and_nothing_e
     assert pip["PIP_CONFIG_FILE"] == os.devnull and pip["HOME"] == "/h"
     assert uv["UV_DEFAULT_INDEX"] == "https://two/simple" and uv["UV_HTTP_TIMEOUT"] == "180"
     assert uv["UV_INDEX"].split() == ["https://three/simple", "https://four/simple"]
-    assert uv["UV_FIND_LINKS"] == "/wheels,https://five" and uv["UV_INSECURE_HOST"] == "two"
+    assert uv["UV_FIND_LINKS"] == f"{tmp_path},https://five" and uv["UV_INSECURE_HOST"] == "two"
     assert (
         uv["HTTPS_PROXY"] == uv["HTTP_PROXY"] == "http://proxy:3128"
         and uv["SSL_CERT_FILE"] == "/etc/ca.pem"
@@ -375,7 +382,7 @@ def test_the_first_call_builds_and_passes_the_arguments_on(built):
     assert code == 0, err
     assert "1/4" in out and "4/4" in out and out.endswith(f"{book.venv} ['--cpu', 'a', 'b c']\n")
     assert "uv cannot" not in out and version_of_late(book) == "1"
-    assert not (book.folder / ".setup-cache").exists() and not (book.venv / "tmp").exists()
+    assert not (book.venv / "cache").exists() and not (book.venv / "tmp").exists()
 
 
 def test_the_second_start_says_nothing_and_adds_less_than_two_seconds(built):
@@ -564,7 +571,7 @@ def test_variables_of_other_pythons_do_not_mislead_it(tiny, tmp_path):
     environ |= {"UV_CACHE_DIR": str(tmp_path / "late.py"), "UV_SYSTEM_PYTHON": "1"}
     code, out, err = tiny.call("echo", environ=environ)
     assert code == 0 and "uv cannot" not in out and version_of_late(tiny) == "1", out + err
-    assert not (tiny.folder / ".setup-cache").exists()
+    assert not (tiny.venv / "cache").exists()
 
 
 def test_where_uv_cannot_pip_takes_over_and_says_so(tiny, tmp_path, wheels):
@@ -629,11 +636,10 @@ def test_ctrl_c_ends_with_a_sentence_and_the_next_call_heals(tiny):
 
 @posix
 def test_after_a_kill_the_next_call_waits_for_what_lives_on_and_heals(tiny):
-    process = tiny.start("echo")
-    while not (tiny.venv / "bin").exists():
-        time.sleep(0.05)
-    process.kill()
-    process.communicate()
+    with tiny.start("echo") as process:
+        while not (tiny.venv / "bin").exists():
+            time.sleep(0.05)
+        process.kill()
     code, out, err = tiny.call("echo")
     assert code == 0 and "Set-up finished." in out, err
 
@@ -671,12 +677,90 @@ def test_a_wrong_hash_is_refused_and_nothing_is_stamped(tiny):
     assert "pip takes over" not in out and not (tiny.venv / "bigmodel.json").exists()
 
 
-def test_what_does_not_start_is_not_called_finished(tiny):
-    tiny.write_locks("6'; raise ImportError('broken'); '")
-    code, out, err = tiny.call("echo")
-    assert (
-        code == 1 and "Set-up finished." not in out and not (tiny.venv / "bigmodel.json").exists()
-    )
+def test_what_does_not_start_is_not_called_finished_nor_gone_on_with(built):
+    """The packages have been replaced by then: what was there is there no more, whatever the lock says next."""
+    book, _ = built
+    there = version_of_late(book)
+    book.write_locks("6", "raise ImportError('broken')\n")
+    code, out, err = book.call("echo")
+    assert code == 1 and "4/4" in out and "ImportError: broken" in err and "going on" not in err
+    book.write_locks(there)
+    code, out, err = book.call("echo")
+    assert code == 0 and "it is unfinished" in out and version_of_late(book) == there, err
+
+
+@posix
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_change_that_was_cut_off_counts_for_nothing_or_is_made_anew(built, replaced):
+    """As a kill or a full disk leaves it: the stamp of before, and the note that a change had begun."""
+    book, _ = built
+    found = book.venv.glob("lib/python*/site-packages/*.dist-info")
+    packages = [path.name for path in found if not path.name.startswith("uv-")]
+    note = book.venv / "bigmodel-changing.json"
+    note.write_text(json.dumps(packages))
+    if replaced:
+        (information,) = book.venv.glob("lib/python*/site-packages/late-*.dist-info")
+        information.rename(information.with_name("late-99.dist-info"))
+    code, out, err = book.call("echo")
+    assert code == 0 and ("it is unfinished" in out) == replaced, err
+    assert version_of_late(book) and book.call("echo")[1] == f"{book.venv} []\n"
+    note.unlink(missing_ok=True)
+
+
+@posix
+def test_a_kill_while_packages_are_replaced_heals(tiny):
+    assert tiny.call("echo")[0] == 0
+    tiny.write_locks("2")
+    (package,) = tiny.venv.glob("lib/python*/site-packages/late-1.dist-info")
+    with tiny.start("echo", start_new_session=True) as process:
+        while package.exists() and process.poll() is None:
+            pass
+        os.killpg(process.pid, signal.SIGKILL)
+    assert tiny.call("echo")[0] == 0 and version_of_late(tiny) == "2"
+
+
+def test_a_folder_that_goes_by_two_names_has_not_moved(built, tmp_path):
+    book, _ = built
+    stamp = book.venv / "bigmodel.json"
+    (tmp_path / "other").symlink_to(book.folder, target_is_directory=True)
+    other = json.loads(stamp.read_text()) | {"folder": str(tmp_path / "other" / ".venv")}
+    stamp.write_text(json.dumps(other))
+    assert book.call("echo") == (0, f"{book.venv} []\n", "")
+
+
+def test_passwords_reach_neither_the_screen_nor_the_log(tiny):
+    secret = {
+        "PIP_EXTRA_INDEX_URL": "me:s3cret@127.0.0.1:9/simple http://me:0ther@127.0.0.1:9/simple"
+    }
+    code, out, err = tiny.call("echo", environ=secret | {"PIP_NO_INDEX": "", "PIP_RETRIES": "0"})
+    log = (tiny.folder / ".setup.log").read_text()
+    for word in ("s3cret", "0ther"):
+        assert word not in out + err + log
+
+
+def test_nobody_need_listen(tiny):
+    """A closed screen, a reader that goes away, letters that the screen does not know, a user without a home."""
+    assert tiny.call("echo", environ={"PYTHONIOENCODING": "ascii"})[0] == 0
+    tiny.write_locks("2")
+    command = f'"{sys.executable}" "{tiny.folder / "run.py"}" echo'
+    environ = os.environ | {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tiny.wheels)}
+    environ.pop("BIGMODEL_PREFIX", None)
+    if os.name != "nt":
+        subprocess.run(f"{command} | head -1", shell=True, env=environ, capture_output=True)
+        done = subprocess.run(
+            f"{command} >&- <&-", shell=True, env=environ, capture_output=True, text=True
+        )
+        assert done.returncode == 0 and "Traceback" not in done.stderr
+    assert version_of_late(tiny) == "2"
+
+
+def test_who_has_no_home_uses_the_folder_for_temporary_files(monkeypatch):
+    def none():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(surroundings.Path, "home", none)
+    assert surroundings.home() == Path(tempfile.gettempdir())
+    assert own_variables({}, Path(tempfile.gettempdir()) / "no such prefix")["IPYTHONDIR"]
 
 
 # --- decisions -----------------------------------------------------------------------------------
@@ -718,6 +802,7 @@ def test_a_working_environment_keeps_working_where_a_change_cannot_be_made(
     standing["locks"] = {"requirements.lock": "old"}
     monkeypatch.setattr(environment, "LOG", Path(os.devnull))
     monkeypatch.setattr(environment, "MARK", ROOT / "README.md")
+    standing["locks"] = {"requirements.lock": "old"}
     assert environment.ready(None, authors=False) == environment.python()
     assert "no room" in capsys.readouterr().err
     with pytest.raises(SetupError, match="no room"):

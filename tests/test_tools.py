@@ -164,6 +164,11 @@ def test_files_are_found_from_the_readers_folder_and_from_the_books(pytest_calle
     assert pytest_called("test_tools.py") == ([file], {"3"})
     monkeypatch.chdir(ROOT.parent)
     assert pytest_called("tests/test_tools.py") == ([file], {"3"})
+    for option in ("--ignore", "--deselect"):
+        options = ["-q", option, file, "-x", "-n", "8", "--dist", "loadfile"]
+        assert pytest_called("-q", option, "tests/test_tools.py", "-x") == (options, {"1"})
+    options = ["-k", "test_tools.py", "-n", "8", "--dist", "loadfile"]
+    assert pytest_called("-k", "test_tools.py") == (options, {"1"})
     with pytest.raises(SystemExit, match="there is no chapter 77"):
         pytest_called("77")
 

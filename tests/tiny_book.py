@@ -78,23 +78,17 @@ class TinyBook:
             (folder / "tools" / group).mkdir(exist_ok=True)
             (folder / "tools" / group / f"{name}.py").write_text(text)
         environment = (folder / "tools" / "environment.py").read_text(encoding="utf-8")
-        begin, end = (
-            environment.index("import bigmodel_helpers, "),
-            environment.index('print("TensorFlow"'),
-        )
-        environment = (
-            environment[:begin]
-            + "import late\n"
-            + environment[end:].replace("tensorflow.__version__", "late.VERSION", 1)
-        )
+        for name, imported in (("FIRST_START", "late"), ("AUTHORS_START", "writers")):
+            before, start, rest = environment.partition(f'\n{name} = """')
+            environment = f"{before}{start}\nimport {imported}\n{rest[rest.index(chr(34) * 3) :]}"
         (folder / "tools" / "environment.py").write_text(environment, encoding="utf-8")
         (folder / "pyproject.toml").write_text(PROJECT)
         (folder / "backend.py").write_text(BACKEND)
         self.write_locks("1")
 
-    def write_locks(self, version):
-        """Locks that name this version of the package `late`."""
-        late = make_wheel(self.wheels, "late", version, late=f"VERSION = {version!r}\n")
+    def write_locks(self, version, text=""):
+        """Locks that name this version of the package `late`, which holds this text too."""
+        late = make_wheel(self.wheels, "late", version, late=f"VERSION = {version!r}\n{text}")
         (self.folder / "requirements.lock").write_text(self.uv_pin + late)
         (self.folder / "requirements-gpu.lock").write_text(self.uv_pin + late + "# for a GPU\n")
         pin = make_wheel(self.wheels, "writers", version, writers="")

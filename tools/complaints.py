@@ -5,6 +5,10 @@ import platform
 import shutil
 import signal
 import sys
+import tempfile
+from pathlib import Path
+
+from tools.surroundings import home
 
 OLDEST, NEWEST = (3, 11), (3, 13)  # the Pythons for which TensorFlow publishes wheels
 NEEDED_DISK = {"cpu": 4e9, "gpu": 14e9}  # bytes: the environment, and room to unpack it
@@ -16,6 +20,15 @@ MEANINGS = [
         ("do not match the hashes", "hash mismatch", "these packages do not match"),
         "a downloaded file is not the one that the lock names, so nothing of it was used; if a proxy or mirror stands "
         f"between you and the package index, ask its owner, {AGAIN}.",
+    ),
+    (
+        ("invalid path", "could not find a suitable tls ca certificate bundle"),
+        f"a file of certificates that pip is given is not there; correct its setting 'cert', {AGAIN}.",
+    ),
+    (
+        ("not a trusted or secure host",),
+        "the package index is plain http, which pip does not trust; name its host in pip's "
+        f"'trusted-host', {AGAIN}.",
     ),
     (
         (
@@ -41,6 +54,15 @@ MEANINGS = [
     (
         ("401 ", "403 ", "unauthorized", "forbidden"),
         f"the package index refuses you; check the address and password that pip is given, {AGAIN}.",
+    ),
+    (
+        ("500 ", "502 ", "503 ", "504 ", "server error"),
+        f"the package index is out of order; wait a little, or give pip another one, {AGAIN}.",
+    ),
+    (
+        ("path separator",),
+        "the name of a folder holds ':' (on Windows ';'), with which Python makes no environment; "
+        f"rename it, {AGAIN}.",
     ),
     (
         ("winerror 206", "long path", "filename or extension is too long", "file name too long"),
@@ -86,7 +108,8 @@ MEANINGS = [
     ),
     (
         ("no matching distribution", "no solution found", "has no wheels"),
-        "the package index does not offer a wheel of the lock for this machine.",
+        "the package index does not offer a wheel of the lock for this machine, or something else "
+        "than an index answered (the sign-on page of a network?).",
     ),
     (
         ("configuration file", "error parsing"),
@@ -100,6 +123,21 @@ MEANINGS = [
 ]
 
 
+# What a line holds that complains; pip, asked for all it knows, prints much else.
+LOUD = ("error", "warning", "caused by", "cause:", "could not fetch", "failed", "refused", "denied")
+LOUD += (
+    "errno",
+    "name resolution",
+    "timed out",
+    "read-only",
+    "no space left",
+    "configuration file",
+    "certificate",
+    "file name too long",
+    "winerror",
+)
+
+
 class SetupError(Exception):
     """A set-up cannot go on; the text says why, in a sentence first."""
 
@@ -111,16 +149,18 @@ def explain(output, code=1):
         output: all that it printed.
         code: how it ended; minus the number of the signal that ended it.
 
-    >>> explain("Collecting uv\\nERROR: No matching distribution found for uv==1")
-    ('the package index does not offer a wheel of the lock for this machine.', 'ERROR: No matching distribution found for uv==1')
+    >>> explain("Collecting uv\\nERROR: 404 Client Error\\nERROR: No space left on device")[1]
+    'ERROR: No space left on device'
     """
-    lines = [line.strip() for line in output.splitlines() if line.strip()] or [
-        "(nothing was printed)"
-    ]
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    lines = lines or ["(nothing was printed)"]
+    loud = [line for line in lines if any(sign in line.lower() for sign in LOUD)]
     for signs, sentence in MEANINGS:
-        telling = [line for line in lines if any(sign in line.lower() for sign in signs)]
+        telling = [line for line in loud if any(sign in line.lower() for sign in signs)]
         if telling:
-            return sentence.replace("{full}", full_disks()), telling[-1]
+            if "{full}" in sentence:
+                sentence = sentence.replace("{full}", full_disks())
+            return sentence, telling[-1]
     if -code == getattr(signal, "SIGILL", None):
         return (
             "this processor lacks instructions (AVX) that TensorFlow's wheels need; use another machine.",
@@ -131,16 +171,13 @@ def explain(output, code=1):
             f"the system ended a step of the set-up, as it does when memory runs out; close programs, {AGAIN}.",
             lines[-1],
         )
-    errors = [line for line in lines if line.lower().startswith(("error", "caused by", "cause:"))]
+    errors = [line for line in loud if line != "ERROR: Exception:"]  # what follows it tells more
     return "a step of the set-up failed.", (errors or lines)[-1]
 
 
 def full_disks():
     """Which of the places that a set-up writes to are on a disk with no room: ' (that of /x)', or nothing."""
-    import tempfile
-    from pathlib import Path
-
-    places = [Path(__file__).resolve().parent.parent, Path.home(), Path(tempfile.gettempdir())]
+    places = [Path(__file__).resolve().parent.parent, home(), Path(tempfile.gettempdir())]
     full = [
         str(place)
         for place in places

@@ -14,21 +14,20 @@ from pathlib import Path
 from tools import index_settings
 from tools.complaints import SetupError, check_machine, explain
 from tools.locking import EnvironmentLock
-from tools.programs import become
-from tools.surroundings import own_variables, without_python_settings
+from tools.programs import become, say
+from tools.surroundings import home, own_variables, without_python_settings
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
-MARK = (
-    VENV / "bigmodel-made-this.txt"
-)  # written first: a folder without it is not ours, and never touched
-STAMP = (
-    VENV / "bigmodel.json"
-)  # what the environment was made from; written last, so its absence means "unfinished"
+# Written first: a folder without it is not ours, and never touched.
+MARK = VENV / "bigmodel-made-this.txt"
+# What the environment was made from; written last, so its absence means "unfinished".
+STAMP = VENV / "bigmodel.json"
+# Which packages stood in it when a change began; gone at its end.
+CHANGING = VENV / "bigmodel-changing.json"
+# uv's, where its own cannot be used; gone when the set-up has succeeded.
+CACHE = VENV / "cache"
 LOG = ROOT / ".setup.log"
-CACHE = (
-    ROOT / ".setup-cache"
-)  # uv's, where its own cannot be used; gone when the set-up has succeeded
 LOCKS = {"cpu": "requirements.lock", "gpu": "requirements-gpu.lock"}
 AUTHORS_LOCK = "requirements-authors.lock"
 DOWNLOAD = {"cpu": "0.5 GB", "gpu": "3.7 GB"}  # what a first set-up for readers fetches
@@ -41,6 +40,9 @@ MORE = "this command needs the authors' packages too"
 FIRST_START = """
 import bigmodel_helpers, ipywidgets, jupyterlab, keras, matplotlib.pyplot, sklearn, tensorflow
 print("TensorFlow", tensorflow.__version__, "starts")
+"""
+AUTHORS_START = """
+import nbval, playwright, pytest
 """
 
 
@@ -68,7 +70,8 @@ def ready(asked, authors):
             try:
                 set_up(reason, stamp, build, authors, lock)
             except SetupError as problem:
-                if reason != CHANGED or not has_authors_packages(stamp) and authors:
+                whole = read_stamp() and (has_authors_packages(stamp) or not authors)
+                if reason != CHANGED or not whole:
                     raise
                 print(f"run.py: {problem}\nrun.py: going on with what was there.", file=sys.stderr)
         lock.hold_with_others()
@@ -107,19 +110,38 @@ def python_that_starts():
 
 
 def read_stamp():
-    """What the environment was made from; nothing if it is unfinished."""
+    """What the environment was made from; nothing if it is unfinished, or half changed."""
     try:
         stamp = json.loads(STAMP.read_text(encoding="utf-8"))
-        return {name: stamp[name] for name in ("folder", "python", "build", "locks")}
+        stamp = {name: stamp[name] for name in ("folder", "python", "build", "locks")}
+        if stamp["build"] not in LOCKS or not isinstance(stamp["locks"], dict):
+            return {}
+        if CHANGING.exists():  # a change was cut off: is all that was there still there?
+            return stamp if is_untouched() else {}
+        return stamp
     except (OSError, ValueError, TypeError, KeyError):
         return {}
+
+
+def is_untouched():
+    """Whether the packages that stood here when a change began all stand here still."""
+    return set(json.loads(CHANGING.read_text(encoding="utf-8"))) <= set(packages())
+
+
+def packages():
+    """The packages in the environment but uv, with versions: the names of the folders of their descriptions."""
+    found = [
+        *VENV.glob("lib/python*/site-packages/*.dist-info"),
+        *VENV.glob("Lib/site-packages/*.dist-info"),
+    ]
+    return sorted(path.name for path in found if not path.name.startswith("uv-"))
 
 
 def misfit(stamp, build, authors):
     """Why the environment is not the one that is needed; None if it is."""
     if not stamp:
         return "it is unfinished"
-    if stamp["folder"] != str(VENV):
+    if not is_this_folder(stamp["folder"]):
         return "the book was moved"
     version = python_that_starts()
     if version != stamp["python"]:
@@ -132,6 +154,14 @@ def misfit(stamp, build, authors):
     if any(stamp["locks"].get(name, digest) != digest for name, digest in wanted.items()):
         return CHANGED
     return None if has_authors_packages(stamp) or not authors else MORE
+
+
+def is_this_folder(path):
+    """Whether the environment goes by this name too: a folder may have two."""
+    try:
+        return path == str(VENV) or os.path.samefile(str(path), str(VENV))
+    except OSError:
+        return False
 
 
 def has_authors_packages(stamp):
@@ -149,7 +179,7 @@ def choose_build():
     if not (sys.platform == "linux" and platform.machine() == "x86_64" and nvidia_gpus()):
         return "cpu"
     print(f"Found: {'; '.join(nvidia_gpus())}.")
-    if not sys.stdin.isatty():
+    if not (sys.stdin and sys.stdin.isatty()):
         print(
             f"Setting up for the CPU; 'python3 run.py --gpu COMMAND' takes the GPU ({DOWNLOAD['gpu']} to download)."
         )
@@ -195,10 +225,10 @@ def set_up(reason, stamp, build, authors, lock):
                 f"{VENV} is there, but this book did not make it; move it away and run this again."
             )
         if VENV.exists() and any(VENV.iterdir()):
-            print(f"The environment has to be set up again: {reason}.", flush=True)
+            say(f"The environment has to be set up again: {reason}.")
         if reason not in (CHANGED, MORE):
             check_machine(build, ROOT)
-            print(f"Setting up the book in {VENV}: {DOWNLOAD[build]} to download.", flush=True)
+            say(f"Setting up the book in {VENV}: {DOWNLOAD[build]} to download.")
         if reason not in (CHANGED, MORE, OTHER_BUILD):
             leave_the_environment(lock)
             empty_the_environment()
@@ -226,15 +256,16 @@ def leave_the_environment(lock):
 
 
 def empty_the_environment():
-    """Delete all in it but our mark, and first of all the stamp."""
+    """Delete all in it but our mark and what uv has fetched, and first of all the stamp."""
     VENV.mkdir(exist_ok=True)
     MARK.write_text(
         "run.py makes this folder, and empties it when it has to be made again.\n", encoding="utf-8"
     )
-    for path in sorted(VENV.iterdir(), key=lambda path: path != STAMP):
+    for path in sorted(VENV.iterdir(), key=lambda path: path not in (STAMP, CHANGING)):
         try:
             if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(str(path))
+                if path != CACHE:
+                    shutil.rmtree(str(path))
             elif path != MARK:
                 path.unlink()
         except OSError as problem:
@@ -249,54 +280,63 @@ def install(build, authors, replace_tensorflow, steps):
     temporary = VENV / "tmp"
     temporary.mkdir(exist_ok=True)
     environ = without_python_settings(os.environ)
-    environ.update(
-        dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(temporary))
-    )  # not on a small disk of its own
+    environ.update(dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(temporary)))  # not on a small disk
     if not python().exists():
-        print("1/4  an empty environment", flush=True)
+        say("1/4  an empty environment")
         steps.run([sys.executable, "-m", "venv", str(VENV)], environ)
     listed = dict(environ, **index_settings.LISTED_WHOLE)
     listing = steps.run([str(python()), "-m", "pip", "config", "list"], listed, secret=True)
     settings = index_settings.read(listing)
+    steps.hidden = index_settings.passwords(environ, settings)
     for_pip = index_settings.for_pip(environ, settings)
     for_uv = dict(index_settings.for_uv(environ, settings), UV_CACHE_DIR=str(cache_for_uv()))
     pip = [str(python()), "-m", "pip", "install"]
     uv = [str(python().with_name("uv")), "pip", "install", "--python", str(python())]
     uv += index_settings.uv_options(settings)
+    anew = CHANGING.exists()  # what an earlier change left may look whole and not be so
     locks = digests(build, authors)
     checked = ["--require-hashes", "--only-binary", ":all:"]
     files = [part for name in locks for part in ("-r", str(ROOT / name))]
-    own = ["--no-deps", "--no-build-isolation", "-e", str(ROOT)]
+    own = ["--no-deps", "--no-build-isolation", "-e", ROOT.as_uri()]
 
-    print("2/4  uv, which installs the rest", flush=True)
+    say("2/4  uv, which installs the rest")
     only_uv = temporary / "uv.lock"
     only_uv.write_text(pin_of_uv(build), encoding="utf-8")
-    steps.run([*pip, *checked, "-r", str(only_uv)], for_pip)
-    print(f"3/4  the packages of {' and '.join(locks)}", flush=True)
+    write_whole(CHANGING, packages())
+    steps.run([*pip, "-vv", *checked, "-r", str(only_uv)], for_pip)
+    say(f"3/4  the packages of {' and '.join(locks)}")
     try:
-        steps.run([*uv, *checked, *files], for_uv, show=True)
-        installer, own, variables = uv, ["--offline", *own], for_uv
+        steps.run([*uv, *["--reinstall"] * anew, *checked, *files], for_uv, show=True)
+        installer, offline, variables = uv, "--offline", for_uv
     except SetupError as problem:
         if "is not the one that the lock names" in str(problem):
             raise
-        print(f"     uv cannot: {problem}\n     pip takes over, which takes longer", flush=True)
-        steps.run([*pip, *checked, *files], for_pip, show=True)
-        installer, own, variables = pip, ["--no-index", *own], for_pip
+        say(f"     uv cannot: {problem}\n     pip takes over, which takes longer")
+        again = ["--force-reinstall"] * (anew or not is_untouched())
+        steps.run([*pip, *again, *checked, *files], for_pip, show=True)
+        installer, offline, variables = pip, "--no-index", for_pip
     if (
         replace_tensorflow
     ):  # both builds have the same files: take both away, and put the right one back
         steps.run([*pip[:-1], "uninstall", "--yes", "tensorflow", "tensorflow-cpu"], for_pip)
         steps.run([*installer, *checked, *files], variables)
-    steps.run([*installer, *own], variables)
-    print("4/4  a first start", flush=True)
-    steps.run([str(python()), "-c", FIRST_START], own_variables(environ, VENV), show=False)
-    shutil.rmtree(str(temporary), ignore_errors=True)
-    shutil.rmtree(str(CACHE), ignore_errors=True)
+    steps.run([*installer, offline, *own], variables)
+    say("4/4  a first start")
+    start = FIRST_START + AUTHORS_START * authors
+    steps.run([str(python()), "-c", start], own_variables(environ, VENV))
+    for folder in (temporary, CACHE):
+        shutil.rmtree(str(folder), ignore_errors=True)
     stamp = {"folder": str(VENV), "python": python_that_starts(), "build": build, "locks": locks}
-    part = STAMP.with_suffix(".part")
-    part.write_text(json.dumps(stamp, indent=1), encoding="utf-8")
-    os.replace(str(part), str(STAMP))
-    print("Set-up finished.", flush=True)
+    write_whole(STAMP, stamp)
+    CHANGING.unlink()
+    say("Set-up finished.")
+
+
+def write_whole(path, content):
+    """Write a file of JSON whole or not at all."""
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps(content, indent=1), encoding="utf-8")
+    os.replace(str(part), str(path))
 
 
 def pin_of_uv(build):
@@ -308,9 +348,9 @@ def pin_of_uv(build):
 def cache_for_uv():
     """Where uv keeps what it fetches: its own cache, if files can be linked from there into the environment."""
     asked = os.environ.get("UV_CACHE_DIR")
-    home = os.environ.get("LOCALAPPDATA") if os.name == "nt" else os.environ.get("XDG_CACHE_HOME")
+    caches = os.environ.get("LOCALAPPDATA") if os.name == "nt" else os.environ.get("XDG_CACHE_HOME")
     folder = Path(
-        asked or Path(home or Path.home() / ".cache", "uv", "cache" if os.name == "nt" else "")
+        asked or Path(caches or home() / ".cache", "uv", "cache" if os.name == "nt" else "")
     )
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -323,17 +363,16 @@ def cache_for_uv():
 
 
 class Steps:
-    """Runs the steps of a set-up; all that they print is kept in the log."""
+    """Runs the steps of a set-up; what they print is kept in the log, without the passwords in `hidden`."""
 
     def __init__(self, log, lock):
-        self.log, self.lock = log, lock
+        self.log, self.lock, self.hidden = log, lock, ()
 
     def run(self, command, environ, show=False, secret=False):
         """Run one step to its end and return what it printed; its progress is seen if that is asked for.
 
-        What a secret step prints may hold passwords, and is kept nowhere.
-
-        The step holds the lock as long as it lives, even if we are killed: the next call then waits for it.
+        What a secret step prints may hold passwords, and is kept nowhere. Each step holds the lock as long as it
+        lives, even if we are killed: the next call then waits for it.
 
         Raises:
             SetupError: if it fails: what that means, the line of its output that says most, and where the log is.
@@ -353,22 +392,22 @@ class Steps:
         except OSError as problem:
             raise SetupError(f"{command[0]} cannot be started ({problem}).") from problem
         printed = ""
-        try:
-            for line in process.stdout:
-                printed += line
-                if not secret:
-                    self.log.write(line)
-                    self.log.flush()
-                if show and not line.startswith(" + "):
-                    print("     " + line.rstrip(), flush=True)
-        except BaseException:
-            process.terminate()
-            raise
-        finally:
-            code = process.wait()
-        if code != 0:
-            sentence, complaint = explain(printed, code)
-            raise SetupError(
-                f"{sentence}\n  the last complaint: {complaint}\n  the whole log: {LOG}"
-            )
+        with process:
+            try:
+                for line in process.stdout:
+                    for password in self.hidden:
+                        line = line.replace(password, "****")
+                    printed += line
+                    if not secret:
+                        self.log.write(line)
+                        self.log.flush()
+                    if show and not line.startswith(" + "):
+                        say("     " + line.rstrip())
+            except BaseException:
+                process.terminate()
+                raise
+        if process.returncode != 0:
+            sentence, complaint = explain(printed, process.returncode)
+            place = "" if secret else f"\n  the whole log: {LOG}"
+            raise SetupError(f"{sentence}\n  the last complaint: {complaint}{place}")
         return printed

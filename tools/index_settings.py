@@ -5,6 +5,7 @@ book's: options such as target, prefix, user, constraint or dry-run end here. St
 """
 
 import ast
+import math
 import os
 import re
 
@@ -31,12 +32,10 @@ SETTING = re.compile(r"^(?:global|install|:env:)\.(?:default-)?([a-z-]+)=(.*)$")
 
 # `pip config` takes these settings for options of its own, and would list less
 LISTED_WHOLE = {
-    "PIP_USER": "0",
-    "PIP_GLOBAL": "0",
-    "PIP_SITE": "0",
-    "PIP_QUIET": "0",
-    "PIP_VERBOSE": "0",
+    **dict.fromkeys(("PIP_USER", "PIP_GLOBAL", "PIP_SITE", "PIP_QUIET", "PIP_VERBOSE"), "0"),
+    "PYTHONUTF8": "1",
 }
+PASSWORD = re.compile(r"[^/@:\s]*:([^/@\s]+)@")
 
 
 def read(listing):
@@ -83,17 +82,34 @@ def for_uv(environ, settings):
             changed["SSL_CERT_FILE"] = environ[name]
     for name, value in settings.items():
         if HANDED_ON[name]:
-            changed[HANDED_ON[name]] = value
+            changed[HANDED_ON[name]] = " ".join(
+                value.split()
+            )  # a file may hold a list line by line
     if "cert" in settings:
         changed["SSL_CERT_FILE"] = os.path.expanduser(settings["cert"])
     if "proxy" in settings:
         proxy = settings["proxy"] if "://" in settings["proxy"] else "http://" + settings["proxy"]
         changed.update(ALL_PROXY=proxy, HTTP_PROXY=proxy, HTTPS_PROXY=proxy)
     if "find-links" in settings:
-        changed["UV_FIND_LINKS"] = ",".join(settings["find-links"].split())
+        places = [os.path.expanduser(place) for place in settings["find-links"].split()]
+        there = [place for place in places if "://" in place or os.path.exists(place)]
+        changed["UV_FIND_LINKS"] = ",".join(there)  # pip passes over the others
+    if "timeout" in settings:
+        changed["UV_HTTP_TIMEOUT"] = str(math.ceil(float(settings["timeout"])))
     if settings.get("keyring-provider", "disabled") != "disabled":
         changed["UV_KEYRING_PROVIDER"] = "subprocess"
     return changed
+
+
+def passwords(environ, settings):
+    """The passwords in these settings, and in the proxies among the variables: nobody else is to see them.
+
+    >>> sorted(passwords({"HTTPS_PROXY": "http://me:secret@proxy:3128"}, {"index-url": "you:other@host/simple"}))
+    ['other', 'secret']
+    """
+    texts = list(settings.values())
+    texts += [value for name, value in environ.items() if name.lower().endswith("_proxy")]
+    return {word for text in texts for word in PASSWORD.findall(text)}
 
 
 def uv_options(settings):

@@ -6,6 +6,8 @@ Standard library only: run.py needs this before there is an environment.
 import os
 import time
 
+from tools.programs import say
+
 USERS = 64  # how many programs may use the environment at once, on Windows
 
 
@@ -53,7 +55,7 @@ class EnvironmentLock:
         take = self._take_on_windows if os.name == "nt" else self._take
         while not take(shared):
             if message:
-                print(message, flush=True)
+                say(message)
             message = None
             time.sleep(0.2)
 

@@ -1,9 +1,16 @@
-"""Going over to another program. Standard library only: run.py needs this before there is an environment."""
+"""Speaking, and going over to another program. Standard library only: run.py needs this before there is an environment."""
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
+
+
+def say(text):
+    """Print a line at once; where nobody reads it any more, go on without."""
+    with contextlib.suppress(OSError):
+        print(text, flush=True)
 
 
 def become(program, environ=None):
@@ -15,7 +22,9 @@ def become(program, environ=None):
         program: the program's path and its arguments.
         environ: its variables; those of this process if none are given.
     """
-    sys.stdout.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, AttributeError):  # closed, or nobody reads it any more
+            stream.flush()
     environ = os.environ if environ is None else environ
     if os.name != "nt":
         os.execve(program[0], program, environ)

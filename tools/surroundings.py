@@ -46,7 +46,7 @@ def own_variables(environ, prefix):
         changed["VIRTUAL_ENV"] = str(prefix)
     programs = Path(prefix) / ("Scripts" if os.name == "nt" else "bin")
     kept = writable(Path(prefix) / "kept")
-    lab = Path(environ.get("JUPYTER_CONFIG_DIR") or Path.home() / ".jupyter", "lab")
+    lab = Path(environ.get("JUPYTER_CONFIG_DIR") or home() / ".jupyter", "lab")
     changed.setdefault("JUPYTERLAB_SETTINGS_DIR", str(writable(lab / "user-settings")))
     changed.setdefault("JUPYTERLAB_WORKSPACES_DIR", str(writable(lab / "workspaces")))
     changed.update(
@@ -60,6 +60,14 @@ def own_variables(environ, prefix):
         MPLCONFIGDIR=str(kept / "matplotlib"),
     )
     return changed
+
+
+def home():
+    """The reader's home; the folder for temporary files where this user has none, as in some containers."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return Path(tempfile.gettempdir())
 
 
 def writable(folder):

@@ -14,6 +14,8 @@ import sys
 from tools.chapters import ROOT, THREADS, chapters_named, names_and_options
 from tools.programs import become
 
+WITH_FILE = ("--ignore", "--deselect")  # options before the file of a test
+WITH_VALUE = (*WITH_FILE, "-k", "-m", "-c", "-o", "-W", "--rootdir", "--ignore-glob", "--junitxml")
 TEST = re.compile(r"\.(py|ipynb)(::.*)?$")  # what looks like a test file among options
 ALONE = (
     "-n",
@@ -28,8 +30,16 @@ ALONE = (
 def main(arguments):
     names, options = names_and_options(arguments)
     paths = [path for name in names for path in tests_of(name)]
-    paths += [whole_path(option) for option in options if TEST.search(option)]
-    options = [option for option in options if not TEST.search(option)]
+    before = [None, *options]  # for each option, what stands before it
+    files = [
+        TEST.search(option) and last not in WITH_VALUE for option, last in zip(options, before)
+    ]
+    paths += [whole_path(option) for option, file in zip(options, files) if file]
+    options = [
+        whole_path(option) if last in WITH_FILE else option
+        for option, last, file in zip(options, before, files)
+        if not file
+    ]
     cores = cores_of_this_process()
     if cores > 1 and not paths and not any(option.startswith(ALONE) for option in options):
         options += ["-n", str(min(cores, 8)), "--dist", "loadfile"]
