@@ -22,7 +22,7 @@ if str(ROOT) not in sys.path:  # where Python was told not to look beside the fi
     sys.path.insert(0, str(ROOT))
 
 from tools import environment  # noqa: E402
-from tools.programs import become  # noqa: E402
+from tools.programs import hand_over_to  # noqa: E402
 from tools.surroundings import without_python_settings  # noqa: E402
 
 
@@ -46,7 +46,9 @@ def main(arguments):
     python = environment.ready(
         asked[0] if asked else None, authors=found[name].parent.name == "authors"
     )
-    become([str(python), str(ROOT / "tools"), *arguments], without_python_settings(os.environ))
+    hand_over_to(
+        [str(python), str(ROOT / "tools"), *arguments], without_python_settings(os.environ)
+    )
 
 
 def commands():

@@ -345,7 +345,7 @@ def test_on_windows_ctrl_c_is_for_the_program_alone(monkeypatch):
     process = SimpleNamespace(wait=lambda: seen.append("waited") or 3)
     monkeypatch.setattr(programs.subprocess, "Popen", lambda program, env: process)
     with pytest.raises(SystemExit) as ended:
-        programs.become(["jupyter-lab"])
+        programs.hand_over_to(["jupyter-lab"])
     assert seen == [(signal.SIGINT, signal.SIG_IGN), "waited"] and ended.value.code == 3
 
 

@@ -119,7 +119,7 @@ def test_a_command_is_found_by_its_name_also_without_run_py():
 def pytest_called(monkeypatch):
     """What `run.py test` makes pytest do, on a machine of twelve cores."""
     calls = []
-    monkeypatch.setattr(test_command, "become", lambda program: calls.append(program[3:]))
+    monkeypatch.setattr(test_command, "hand_over_to", lambda program: calls.append(program[3:]))
     monkeypatch.setattr(test_command, "cores_of_this_process", lambda: 12)
     monkeypatch.chdir(ROOT)
     for name in the_chapters.THREADS:

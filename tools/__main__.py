@@ -16,7 +16,7 @@ sys.path[:] = [str(ROOT)] + [
 
 def main(arguments):
     import run
-    from tools.programs import become
+    from tools.programs import hand_over_to
     from tools.surroundings import own_variables
 
     name = arguments[0] if arguments else "help"
@@ -25,7 +25,9 @@ def main(arguments):
         sys.exit(f"there is no command '{name}'; there are: {', '.join(found)}.")
     variables = own_variables(os.environ, sys.prefix)
     if any(variable.startswith("PYTHON") for variable in set(os.environ) - set(variables)):
-        become([sys.executable, str(ROOT / "tools"), *arguments], variables)  # they misled this one
+        hand_over_to(
+            [sys.executable, str(ROOT / "tools"), *arguments], variables
+        )  # they misled this one
     os.environ.clear()
     os.environ.update(variables)
     try:

@@ -14,7 +14,7 @@ from pathlib import Path
 from tools import index_settings
 from tools.complaints import SetupError, check_machine, explain
 from tools.locking import EnvironmentLock
-from tools.programs import become, say
+from tools.programs import hand_over_to, say
 from tools.surroundings import home, own_variables, without_python_settings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -252,7 +252,9 @@ def leave_the_environment(lock):
         and Path(base).exists()
     ):
         lock.let_go()  # the process that this one becomes takes it anew
-        become([base, str(ROOT / "run.py"), *sys.argv[1:]], without_python_settings(os.environ))
+        hand_over_to(
+            [base, str(ROOT / "run.py"), *sys.argv[1:]], without_python_settings(os.environ)
+        )
 
 
 def empty_the_environment():

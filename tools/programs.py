@@ -13,7 +13,7 @@ def say(text):
         print(text, flush=True)
 
 
-def become(program, environ=None):
+def hand_over_to(program, environ=None):
     """Let this process become another program; on Windows, which cannot, run it and end as it ends.
 
     Ctrl-C is then for that program alone, which ends in its own order.

@@ -12,7 +12,7 @@ import re
 import sys
 
 from tools.chapters import ROOT, THREADS, chapters_named, names_and_options
-from tools.programs import become
+from tools.programs import hand_over_to
 
 WITH_FILE = ("--ignore", "--deselect")  # options before the file of a test
 WITH_VALUE = (*WITH_FILE, "-k", "-m", "-c", "-o", "-W", "--rootdir", "--ignore-glob", "--junitxml")
@@ -45,7 +45,7 @@ def main(arguments):
         options += ["-n", str(min(cores, 8)), "--dist", "loadfile"]
         os.environ.update(dict.fromkeys(THREADS, "1"))
     os.chdir(ROOT)
-    become([sys.executable, "-m", "pytest", *options, *paths])
+    hand_over_to([sys.executable, "-m", "pytest", *options, *paths])
 
 
 def tests_of(name):
