@@ -61,9 +61,8 @@ _NOT_ENTERED = {"__MACOSX", "@eaDir"}
 _LARGEST_SIZE = 4096
 _AT_A_TIME = 32
 _IN_MEMORY = 32_000_000  # bytes of small pictures; more than that lie on disk
-_LARGE = (
-    25_000_000  # pixels; larger pictures are decoded one after the other, to be gentle to memory
-)
+# pixels; larger pictures are decoded one after the other, to be gentle to memory
+_LARGE = 25_000_000
 
 _one_large_picture = threading.Lock()
 

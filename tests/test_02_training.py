@@ -175,9 +175,8 @@ def test_the_equal_layers_agree_with_numpy_and_do_not_share_their_first_weights(
 def test_the_equal_layers_begin_with_their_gain(gain):
     keras.utils.set_random_seed(0)
     (EqualLayers,) = functions("EqualLayers")
-    spread = (
-        EqualLayers(gain=gain).get_weights()[0].std()
-    )  # of 16,384 weights: known to a two-hundredth
+    # of 16,384 weights: known to a two-hundredth
+    spread = EqualLayers(gain=gain).get_weights()[0].std()
     np.testing.assert_allclose(spread, np.sqrt(gain / 32), rtol=0.03)
 
 

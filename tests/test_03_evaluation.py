@@ -125,9 +125,8 @@ def test_grid_and_random_search_as_integrals():
     best, points = rng.random((100_000, 2)), rng.random((100_000, 16, 2))
     assert miss(points, best, 1).mean() == pytest.approx(expected, abs=5e-4)
     assert miss(grid, best, 1).mean() == pytest.approx(1 / 16, abs=5e-4)
-    side = (
-        1 / 4
-    )  # mean distance from the middle of a square: (sqrt(2) + log(1 + sqrt(2))) / 6 of its side
+    # mean distance from the middle of a square: (sqrt(2) + log(1 + sqrt(2))) / 6 of its side
+    side = 1 / 4
     assert miss(grid, best, 2).mean() == pytest.approx(
         side * (np.sqrt(2) + np.log(1 + np.sqrt(2))) / 6, abs=5e-4
     )

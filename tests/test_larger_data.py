@@ -351,9 +351,8 @@ def served_files(name):
                 bytes(16) + arrays[f"x_{part}"].tobytes()
             )
         return files
-    packed = (
-        io.BytesIO()
-    )  # Keras' loader wants all 60,000 pictures of CIFAR-10: a pattern compresses well
+    # Keras' loader wants all 60,000 pictures of CIFAR-10: a pattern compresses well
+    packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w:gz", compresslevel=1) as archive:
         for batch in [*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"]:
             content = pickle.dumps({
