@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from misleading_home import a_home_that_misleads
 
 from tools.surroundings import own_variables, without_python_settings, writable
 
@@ -38,28 +39,8 @@ def test_python_is_not_misled_about_its_modules():
 
 
 def test_a_kernel_is_the_books_own_whatever_is_in_the_home(tmp_path):
-    foreign = {
-        "argv": ["no-such-python", "{connection_file}"],
-        "display_name": "foreign",
-        "language": "python",
-    }
-    files = {
-        "data/kernels/python3/kernel.json": json.dumps(foreign),
-        "home/.local/share/jupyter/kernels/python3/kernel.json": json.dumps(foreign),
-        "packages/numpy/__init__.py": "raise ImportError('of another Python')",
-        "home/.ipython/profile_default/startup/00.py": "import numpy as np; np.set_printoptions(precision=1)",
-        "home/.ipython/profile_default/ipython_config.py": "c.InteractiveShellApp.extensions = ['no_such_extension']",
-    }
-    for name, text in files.items():
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(text)
-    environ = dict(os.environ, HOME=str(tmp_path / "home"), JUPYTER_PATH=str(tmp_path / "data"))
-    environ |= {
-        "PYTHONPATH": str(tmp_path / "packages"),
-        "PYTHONOPTIMIZE": "2",
-        "JUPYTER_PREFER_ENV_PATH": "0",
-    }
-    for name in ("BIGMODEL_PREFIX", "JUPYTER_DATA_DIR", "IPYTHONDIR", "PYTEST_CURRENT_TEST"):
+    environ = os.environ | a_home_that_misleads(tmp_path)
+    for name in ("BIGMODEL_PREFIX", "JUPYTER_DATA_DIR", "PYTEST_CURRENT_TEST"):
         environ.pop(name, None)
     own = own_variables(environ, sys.prefix)
     done = subprocess.run(
