@@ -86,8 +86,9 @@ def check_close(name, actual, expected, *, within):
         raise ClaimError(f"{name}: found shape {actual.shape}, expected {expected.shape}.")
     if not (np.all(np.isfinite(actual)) and np.all(np.isfinite(expected))):
         raise ClaimError(f"{name}: there are values that are not finite.")
+    actual, expected = (_signed(array) for array in (actual, expected))
     difference = np.abs(actual - expected)
-    if difference.size and difference.max() > within:
+    if difference.size and not difference.max() <= within:
         worst = np.unravel_index(difference.argmax(), difference.shape)
         place = ", ".join(str(int(i)) for i in worst) or "()"
         raise ClaimError(
@@ -95,6 +96,11 @@ def check_close(name, actual, expected, *, within):
             f"{difference[worst]:.3g}, more than {within:g}. {_TURNED}"
         )
     print(f"{name}: equal within {within:g}")
+
+
+def _signed(array):
+    """The array with numbers that can be subtracted: the difference of two unsigned ones would wrap around."""
+    return array.astype(float) if array.dtype.kind in "bu" else array
 
 
 _TURNED = "If you have turned a setting: the bound was made for the shipped settings and may not apply to yours."

@@ -7,7 +7,6 @@ import gzip
 import hashlib
 import io
 import math
-import os
 import pickle
 import shutil
 import socket
@@ -18,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .runtime import quietly
+from .runtime import keras_home, quietly
 
 FOLDER = Path(__file__).resolve().parent.parent / "data"
 DIGITS_SHA256 = "b2dab7b501728c22e9119ad76740b2e17c77a231e42d1e592380d90886f1a05e"
@@ -270,9 +269,9 @@ def _check(parts, name):
     for part, (x, y) in zip(("train", "test"), parts):
         for array, kind, shape in ((x, "x", picture), (y, "y", label)):
             if array.dtype != np.uint8 or array.ndim != 1 + len(shape) or array.shape[1:] != shape:
-                expected = ", ".join(["n", *map(str, shape)])
+                expected = str(("n", *shape)).replace("'", "")
                 raise _Wrong(
-                    f"{kind}_{part} is {array.dtype} {array.shape}, expected uint8 ({expected})"
+                    f"{kind}_{part} is {array.dtype} {array.shape}, expected uint8 {expected}"
                 )
         if len(x) != len(y) or not len(x):
             raise _Wrong(f"there are {len(x)} pictures and {len(y)} labels in the {part} part")
@@ -364,8 +363,7 @@ def _one_sentence(path, name, expected):
 
 def _keras_cache():
     """The folder in which Keras keeps data sets."""
-    home = os.environ.get("KERAS_HOME") or Path.home() / ".keras"
-    return Path(home).expanduser() / "datasets"
+    return keras_home() / "datasets"
 
 
 def _cached_files(name):

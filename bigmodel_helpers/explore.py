@@ -69,7 +69,7 @@ def explore(draw, **controls):
         widget.observe(redraw, names="value")
     box = ipywidgets.VBox([*widgets.values(), picture])
     view = {"version_major": 2, "version_minor": 0, "model_id": box.model_id}
-    display(Bundle(figure, png, alt, **{"application/vnd.jupyter.widget-view+json": view}))
+    display(Bundle(png, alt, **{"application/vnd.jupyter.widget-view+json": view}))
 
 
 def _control(name, control):

@@ -122,14 +122,14 @@ def show_figure(figure, *, alt):
     from IPython.display import display
 
     require_alt(alt)
-    display(Bundle(figure, png_bytes(figure), alt))
+    display(Bundle(png_bytes(figure), alt))
 
 
 class Bundle:
     """Something to display: one content in several forms, of which each reader shows the richest it can."""
 
-    def __init__(self, figure, png, alt, **more):
-        width, height = size_in_pixels(figure)
+    def __init__(self, png, alt, **more):
+        width, height = size_in_pixels(png)
         self._data = {
             **more,
             "text/html": img(png, alt, f'width="{width}" height="{height}"'),
@@ -145,14 +145,9 @@ class Bundle:
         return self._data, self._metadata
 
 
-def size_in_pixels(figure):
-    """Width and height of a figure's PNG.
-
-    >>> size_in_pixels(empty_figure(8.0, 3.6))
-    (800, 360)
-    """
-    width, height = figure.get_size_inches()
-    return round(width * _DPI), round(height * _DPI)
+def size_in_pixels(png):
+    """Width and height of a PNG, which its header begins with."""
+    return int.from_bytes(png[16:20], "big"), int.from_bytes(png[20:24], "big")
 
 
 def img(png, alt, look):

@@ -150,10 +150,23 @@ def _return_keras_cache():
     """Let Keras keep its downloads where the reader has them."""
     config = sys.modules.get("keras.src.backend.config")
     if config:
-        home = Path(os.environ.get("KERAS_HOME") or _writable_home() / ".keras").expanduser()
         with contextlib.suppress(OSError):  # then Keras takes another folder, as it does by itself
-            home.mkdir(parents=True, exist_ok=True)
-        config._KERAS_DIR = str(home)
+            keras_home().mkdir(parents=True, exist_ok=True)
+        config._KERAS_DIR = str(keras_home())
+
+
+def keras_home():
+    """The folder that Keras keeps its data sets in: KERAS_HOME, or `.keras` in the home, or in /tmp where there is none.
+
+    Returns:
+        A path; the folder need not be there yet. A home that cannot be written counts if Keras has been there before.
+    """
+    if os.environ.get("KERAS_HOME"):
+        return Path(os.environ["KERAS_HOME"]).expanduser()
+    home = Path(os.path.expanduser("~"))  # "~" itself for a user who has none
+    if home.is_absolute() and (os.access(home, os.W_OK) or (home / ".keras" / "datasets").is_dir()):
+        return home / ".keras"
+    return Path("/tmp") / ".keras"
 
 
 def _hide_matplotlibs_settings():
@@ -184,12 +197,6 @@ def _variable(name, value):
         del os.environ[name]
         if before is not None:
             os.environ[name] = before
-
-
-def _writable_home():
-    """Where Keras puts its own folder: the home, or /tmp where that cannot be written."""
-    home = Path("~").expanduser()
-    return home if os.access(home, os.W_OK) else Path("/tmp")
 
 
 def setup(*, seed=0, mixed_precision=False):
@@ -234,9 +241,28 @@ def setup(*, seed=0, mixed_precision=False):
         keras.mixed_precision.set_global_policy(policy)
         tf.zeros(1) + 1  # the first operation starts the devices, with some more lines of greeting
     plotting.apply_style()
+    _settings_of_numpy()
     print(
         f"here: {_device_name(tf, gpus)}, {policy}, TensorFlow {tf.__version__}, Keras {keras.__version__}, "
         f"Python {platform.python_version()}"
+    )
+
+
+def _settings_of_numpy():
+    """Print numbers, and meet impossible ones, as NumPy does by itself, whatever a start-up file has chosen."""
+    np.seterr(divide="warn", over="warn", under="ignore", invalid="warn")
+    np.set_printoptions(
+        edgeitems=3,
+        infstr="inf",
+        linewidth=75,
+        nanstr="nan",
+        precision=8,
+        suppress=False,
+        threshold=1000,
+        formatter=None,
+        sign="-",
+        floatmode="maxprec",
+        legacy=False,
     )
 
 

@@ -18,7 +18,7 @@ def check_setting(
     or_folder=False,
     or_none=False,
 ):
-    """Pass if a setting has an allowed value; otherwise stop with one sentence that says which are.
+    """Return a setting that has an allowed value; otherwise stop with one sentence that says which are.
 
     Chapters call it for each of their settings, before anything else runs. A setting is a number in a range, or, with
     `among`, one of a few values. NumPy's whole numbers are whole numbers; ``True`` is none, nor are ``2.0`` and ``"2"``.
@@ -33,10 +33,14 @@ def check_setting(
         or_folder: with `among`, the path of a folder that is there is allowed, too.
         or_none: None is allowed, too.
 
+    Returns:
+        The value; NumPy's whole numbers as Python's, because Keras takes no others.
+
     Raises:
         ValueError: if the value is not allowed.
 
     >>> check_setting("epochs", 30, whole=True, at_least=1)
+    30
     >>> check_setting("epochs", 0, whole=True, at_least=1)
     Traceback (most recent call last):
     ValueError: epochs is 0; it must be a whole number of at least 1. Change it in the settings cell and run again.
@@ -45,7 +49,7 @@ def check_setting(
     ValueError: size is 33; it must be 32 or 64. Change it in the settings cell and run again.
     """
     if or_none and value is None:
-        return
+        return None
     if among is None:
         fits = _is_number(value, whole) and (
             (at_least is None or value >= at_least)
@@ -57,13 +61,17 @@ def check_setting(
     else:
         fits = any(_is_same(value, option) for option in among) or or_folder and _is_folder(value)
         allowed = [repr(option) for option in among]
-        allowed += ["the path of a folder that is there"] if or_folder else []
+        if or_folder:
+            allowed.append(
+                f"the path of a folder that is there (a relative one starts at {Path.cwd()})"
+            )
     if not fits:
         allowed = ["None", *allowed] if or_none else allowed
         choice = " or ".join([", ".join(allowed[:-1])] * (len(allowed) > 1) + allowed[-1:])
         raise ValueError(
             f"{name} is {value!r}; it must be {choice}. Change it in the settings cell and run again."
         )
+    return int(value) if isinstance(value, numbers.Integral) else value
 
 
 def _is_number(value, whole):

@@ -190,6 +190,10 @@ def test_a_chapter_is_small_and_stored_in_the_normal_form(chapter):
     ] == list(range(1, len(code(chapter)) + 1))
 
 
+def test_no_place_in_the_readme_waits_to_be_filled():
+    assert not re.search(r"\b(TODO|TBD|XXX|[A-Z]+TIME)\b", README + CONTRIBUTING)
+
+
 def test_readme_names_every_chapter_with_its_time_and_every_command():
     for path in CHAPTERS:
         assert re.search(rf"\[{path.stem}\]\(notebooks/{path.name}\).*\d+ s", README), path.name

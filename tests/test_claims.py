@@ -72,3 +72,11 @@ def test_the_sanitize_file_has_three_rules_and_is_ascii():
         "MACHINE",
         "\\1PICTURE",
     ]
+
+
+def test_unsigned_numbers_do_not_wrap_around_and_no_bound_is_none():
+    bh.check_close("a", np.uint8([3, 200]), np.uint8([5, 199]), within=3)
+    bh.check_close("a", np.array([True]), np.array([True]), within=0)
+    for actual, within in (([3], 1), ([5], float("nan"))):
+        with pytest.raises(ClaimError):
+            bh.check_close("a", np.uint8(actual), np.uint8([5]), within=within)

@@ -42,7 +42,10 @@ SIZE = {"among": (32, 64)}
     ],
 )
 def test_an_allowed_value_passes_without_a_word(value, rules, capsys):
-    assert bh.check_setting("it", value, **rules) is None
+    found = bh.check_setting("it", value, **rules)
+    assert found == value and not isinstance(found, np.integer), (
+        "Keras takes no whole numbers of NumPy's"
+    )
     assert capsys.readouterr() == ("", "")
 
 
@@ -100,7 +103,8 @@ def test_any_other_value_is_refused_with_one_sentence_that_says_which_are_allowe
     with pytest.raises(ValueError) as refused:
         bh.check_setting("it", value, **rules)
     end = "Change it in the settings cell and run again."
-    assert str(refused.value) == f"it is {value!r}; it must be {allowed}. {end}"
+    here = f" (a relative one starts at {Path.cwd()})" if rules.get("or_folder") else ""
+    assert str(refused.value) == f"it is {value!r}; it must be {allowed}{here}. {end}"
 
 
 # --- the chapters -------------------------------------------------------------------------------------------------------
@@ -112,7 +116,9 @@ def test_every_setting_of_a_chapter_is_checked_before_its_set_up(path):
     (place,) = [i for i, c in enumerate(cells) if "parameters" in c.metadata.get("tags", [])]
     (setup,) = [cell for cell in cells if cell.cell_type == "code" and "bh.setup(" in cell.source]
     names = [node.targets[0].id for node in ast.parse(cells[place].source).body]
-    calls = [node.value for node in ast.parse(setup.source).body][: len(names) + 1]
+    body = ast.parse(setup.source).body[: len(names) + 1]
+    calls = [node.value for node in body]
+    assert [node.targets[0].id for node in body[:-1]] == names
     assert [call.func.attr for call in calls] == ["check_setting"] * len(names) + ["setup"]
     assert [call.args[0].value for call in calls[:-1]] == names
     assert [call.args[1].id for call in calls[:-1]] == names
@@ -219,7 +225,10 @@ ALLOWED = {  # for each chapter: the ends of what is allowed
 def test_a_chapter_takes_the_ends_of_what_it_allows(chapter):
     for name, values in ALLOWED[chapter].items():
         for value in values:
-            assert chapters.check_settings(chapter, **{name: value})[name] is value
+            assert chapters.check_settings(chapter, **{name: value})[name] == value
+            if isinstance(value, int):
+                found = chapters.check_settings(chapter, **{name: np.int64(value)})[name]
+                assert found == value and type(found) is int
 
 
 @pytest.mark.parametrize(("chapter", "least"), [("05_vae", 50), ("06_gan", 20)])

@@ -110,7 +110,9 @@ def test_ctrl_c_ends_a_command_with_a_word(monkeypatch):
         tools.__main__.main(["fresh", "01"])
 
 
-def test_a_command_is_found_by_its_name_also_without_run_py():
+def test_a_command_is_found_by_its_name_also_without_run_py(capsys):
+    tools.__main__.main([])
+    assert "to read:" in capsys.readouterr().out
     with pytest.raises(SystemExit, match="there is no command 'frehs'; there are: .*fresh"):
         tools.__main__.main(["frehs"])
 

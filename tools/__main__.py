@@ -19,7 +19,9 @@ def main(arguments):
     from tools.programs import hand_over_to
     from tools.surroundings import own_variables
 
-    name = arguments[0] if arguments else "help"
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        return print(run.help_text())
+    name = arguments[0]
     found = run.commands()
     if name not in found:
         sys.exit(f"there is no command '{name}'; there are: {', '.join(found)}.")
