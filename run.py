@@ -4,9 +4,9 @@
 usage: python3 run.py [--cpu | --gpu] COMMAND [ARGUMENTS]
 
 Needs nothing but Python. The environment is the folder .venv beside this file; each of its packages is
-pinned and checked by hash. It is made again when the locks or its Python have changed, when the book was
-moved, a set-up was interrupted, or another build of TensorFlow is asked for; what was there stays until
-the new one works. Delete .venv to start over.
+pinned and checked by hash. It is changed in its place when the locks have changed or another build of
+TensorFlow is asked for, and made anew when its Python has changed, the book was moved, or a set-up was
+interrupted. Delete .venv to start over.
 
   --cpu   the CPU build of TensorFlow, without a question
   --gpu   the build for an NVIDIA GPU (Linux, x86_64)
@@ -28,10 +28,8 @@ from tools.surroundings import without_python_settings  # noqa: E402
 
 def main(arguments):
     asked = []
-    while arguments and arguments[0] in (
-        "--cpu",
-        "--gpu",
-    ):  # after the command, they would be the command's
+    # only before the command: behind it, they are the command's
+    while arguments and arguments[0] in ("--cpu", "--gpu"):
         asked.append(arguments[0][2:])
         arguments = arguments[1:]
     if not arguments or arguments[0] in ("-h", "--help", "help"):
@@ -74,9 +72,8 @@ def help_text():
 
 if __name__ == "__main__":
     for stream in filter(None, (sys.stdout, sys.stderr)):
-        stream.reconfigure(
-            errors="replace"
-        )  # a folder's name may hold letters that a terminal does not know
+        # a folder's name may hold letters that a terminal does not know
+        stream.reconfigure(errors="replace")
     try:
         main(sys.argv[1:])
     except KeyboardInterrupt:

@@ -86,7 +86,7 @@ def check_close(name, actual, expected, *, within):
         raise ClaimError(f"{name}: found shape {actual.shape}, expected {expected.shape}.")
     if not (np.all(np.isfinite(actual)) and np.all(np.isfinite(expected))):
         raise ClaimError(f"{name}: there are values that are not finite.")
-    actual, expected = (_signed(array) for array in (actual, expected))
+    actual, expected = (subtractable(array) for array in (actual, expected))
     difference = np.abs(actual - expected)
     if difference.size and not difference.max() <= within:
         worst = np.unravel_index(difference.argmax(), difference.shape)
@@ -98,7 +98,7 @@ def check_close(name, actual, expected, *, within):
     print(f"{name}: equal within {within:g}")
 
 
-def _signed(array):
+def subtractable(array):
     """The array with numbers that can be subtracted: the difference of two unsigned ones would wrap around."""
     return array.astype(float) if array.dtype.kind in "bu" else array
 

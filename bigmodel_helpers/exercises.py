@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from .claims import subtractable
+
 
 def check(attempt, cases, *, within=1e-6):
     """Compare a reader's answer with what it should be, case by case, and say in one line how it stands.
@@ -31,10 +33,8 @@ def check(attempt, cases, *, within=1e-6):
             undone, equal = _missing(found), _equal(found, expected, within)
         except NotImplementedError:
             undone = True
-        except (
-            Exception,
-            SystemExit,
-        ) as error:  # whatever a reader's code does, the answer is a sentence
+        # whatever a reader's code does, the answer is a sentence
+        except (Exception, SystemExit) as error:
             print(f"not yet: for {description}, it stopped with {type(error).__name__}: {error}")
             return
         if undone:
@@ -65,16 +65,12 @@ def _equal(found, expected, within):
         found, expected = np.asarray(found), np.asarray(expected)
         if found.dtype == bool or expected.dtype == bool:
             return found.shape == expected.shape and bool(np.all(found == expected))
-        return found.shape == expected.shape and bool(
-            np.all(np.abs(np.subtract(found, expected, dtype=_wide(found, expected))) <= within)
-        )
+        if found.shape != expected.shape:
+            return False
+        difference = subtractable(found) - subtractable(expected)
+        return bool(np.all(np.abs(difference) <= within))
     except (TypeError, ValueError):  # not numbers at all
         return bool(np.all(found == expected))
-
-
-def _wide(found, expected):
-    """A type in which these two can be subtracted: unsigned numbers would wrap around."""
-    return None if np.result_type(found, expected).kind != "u" else float
 
 
 def _show(value):

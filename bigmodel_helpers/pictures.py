@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from .runtime import progress, quietly
+from .settings import is_whole
 
 # What is read, by the ending of the name; a file may hold any of these formats, whatever its ending.
 _READ = (".jpeg", ".jpg", ".png", ".jfif", ".jpe", ".webp", ".gif", ".bmp")
@@ -61,7 +62,7 @@ _NOT_ENTERED = {"__MACOSX", "@eaDir"}
 _LARGEST_SIZE = 4096
 _AT_A_TIME = 32
 _IN_MEMORY = 32_000_000  # bytes of small pictures; more than that lie on disk
-# pixels; larger pictures are decoded one after the other, to be gentle to memory
+# pixels: larger pictures are decoded one after the other, to be gentle to memory
 _LARGE = 25_000_000
 
 _one_large_picture = threading.Lock()
@@ -129,8 +130,7 @@ def image_folder(path, size):
 
 def _checked_size(size):
     """The size as a whole number of Python, if it is one that makes sense."""
-    whole = isinstance(size, (int, np.integer)) and not isinstance(size, bool)
-    if not whole or not 1 <= size <= _LARGEST_SIZE:
+    if not (is_whole(size) and 1 <= size <= _LARGEST_SIZE):
         raise ValueError(
             f"size is {size!r}, expected the side of a picture in pixels, a whole number from 1 to {_LARGEST_SIZE}, "
             "such as 64."

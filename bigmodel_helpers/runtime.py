@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+from .settings import is_whole
+
 # What a reader may have set for other work, and what would change a chapter's numbers or stop its first cell.
 _NOT_THE_BOOKS = (
     "KERAS_MAX_EPOCHS",  # ends training early
@@ -219,8 +221,7 @@ def setup(*, seed=0, mixed_precision=False):
     >>> setup(seed=7)  # doctest: +ELLIPSIS
     here: ...
     """
-    whole = isinstance(seed, (int, np.integer)) and not isinstance(seed, bool)
-    if not (whole and 0 <= seed < 2**32):
+    if not (is_whole(seed) and 0 <= seed < 2**32):
         raise ValueError(
             f"seed is {seed!r}; it must be a whole number from 0 to {2**32 - 1}. Try seed=0."
         )

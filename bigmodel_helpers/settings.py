@@ -74,15 +74,24 @@ def check_setting(
     return int(value) if isinstance(value, numbers.Integral) else value
 
 
+def is_whole(value):
+    """Whether this is a whole number, Python's or NumPy's; True and False are none.
+
+    >>> is_whole(3), is_whole(3.0), is_whole(True)
+    (True, False, False)
+    """
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
 def _is_number(value, whole):
-    kind = numbers.Integral if whole else numbers.Real
-    return isinstance(value, kind) and not isinstance(value, bool) and abs(value) < math.inf
+    is_real = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    return (is_whole(value) if whole else is_real) and abs(value) < math.inf
 
 
 def _is_same(value, option):
     """Whether it is this option, and of its kind: 32.0 is not 32."""
-    kind = str if isinstance(option, str) else numbers.Integral
-    return isinstance(value, kind) and not isinstance(value, bool) and value == option
+    same_kind = isinstance(value, str) if isinstance(option, str) else is_whole(value)
+    return same_kind and value == option
 
 
 def _is_folder(value):

@@ -26,10 +26,9 @@ def main(arguments):
     if name not in found:
         sys.exit(f"there is no command '{name}'; there are: {', '.join(found)}.")
     variables = own_variables(os.environ, sys.prefix)
+    # such variables have misled this process already: begin anew without them
     if any(variable.startswith("PYTHON") for variable in set(os.environ) - set(variables)):
-        hand_over_to(
-            [sys.executable, str(ROOT / "tools"), *arguments], variables
-        )  # they misled this one
+        hand_over_to([sys.executable, str(ROOT / "tools"), *arguments], variables)
     os.environ.clear()
     os.environ.update(variables)
     try:

@@ -71,28 +71,22 @@ MEANINGS = [
     ),
     (
         (
-            *(
-                "newconnectionerror",
-                "name resolution",
-                "getaddrinfo",
-                "network is unreachable",
-                "connection refused",
-            ),
-            *(
-                "connecttimeout",
-                "readtimeout",
-                "max retries exceeded",
-                "connection broken",
-                "timed out",
-                "dns error",
-            ),
-            *(
-                "connection reset",
-                "incompleteread",
-                "error sending request",
-                "failed to fetch",
-                "connection aborted",
-            ),
+            "newconnectionerror",
+            "name resolution",
+            "getaddrinfo",
+            "network is unreachable",
+            "connection refused",
+            "connecttimeout",
+            "readtimeout",
+            "max retries exceeded",
+            "connection broken",
+            "timed out",
+            "dns error",
+            "connection reset",
+            "incompleteread",
+            "error sending request",
+            "failed to fetch",
+            "connection aborted",
         ),
         f"no network, or the package index cannot be reached; connect, or give pip a proxy or mirror, {AGAIN}.",
     ),
@@ -124,8 +118,15 @@ MEANINGS = [
 
 
 # What a line holds that complains; pip, asked for all it knows, prints much else.
-LOUD = ("error", "warning", "caused by", "cause:", "could not fetch", "failed", "refused", "denied")
-LOUD += (
+LOUD = (
+    "error",
+    "warning",
+    "caused by",
+    "cause:",
+    "could not fetch",
+    "failed",
+    "refused",
+    "denied",
     "errno",
     "name resolution",
     "timed out",

@@ -317,9 +317,8 @@ def install(build, authors, replace_tensorflow, steps):
         again = ["--force-reinstall"] * (anew or not is_untouched())
         steps.run([*pip, *again, *checked, *files], for_pip, show=True)
         installer, offline, variables = pip, "--no-index", for_pip
-    if (
-        replace_tensorflow
-    ):  # both builds have the same files: take both away, and put the right one back
+    # both builds have the same files: take both away, and put the right one back
+    if replace_tensorflow:
         steps.run([*pip[:-1], "uninstall", "--yes", "tensorflow", "tensorflow-cpu"], for_pip)
         steps.run([*installer, *checked, *files], variables)
     steps.run([*installer, offline, *own], variables)
