@@ -1,94 +1,144 @@
-"""hold every claim against ten seeds, other thread counts and no oneDNN: robust [CHAPTER ...]
+"""hold every claim against other seeds, thread counts and no oneDNN: robust [CHAPTER ...] [--seeds N]
 
-usage: python3 run.py robust [CHAPTER ...]      about fourteen times a chapter's running time
+usage: python3 run.py robust [CHAPTER ...] [--seeds N or FIRST-LAST]      seeds 0 to 9 unless told, at most 100 at once
 
-Executes the chapter anew for each of them, compares every text output with the stored one (after the tests' two
-sanitize rules), and prints how far each measured number ranged, beside its bound. Stores nothing.
+Runs each chapter with papermill: with every seed, with 1, 2 and 4 threads, and without oneDNN; as many runs side by side
+as there are cores. What has run is kept in .runs/ until the chapter or the helper package changes, so an interrupted call
+goes on where it was. Compares every text output and every figure with the stored one, and prints, for each claim, its
+bound, the lowest, mean and highest number over the seeds, their standard deviation, and how many of those lie between
+mean and bound; .runs/CHAPTER.png shows it. Stores nothing in the book.
 """
 
-import os
+import math
 import re
 import statistics
 import sys
 
 import nbformat
-from nbclient.exceptions import CellExecutionError
-from nbval.plugin import get_sanitize_patterns
+from nbval.plugin import coalesce_streams, get_sanitize_patterns
 
-from tools.authors.refresh import client_for
-from tools.chapters import ROOT, THREADS, chapters_named
+from tools.authors.test import cores_of_this_process
+from tools.chapters import ROOT, THREADS, chapters_named, names_and_options
+from tools.runs import KEPT, distances, read_run, room, runs_side_by_side
 
-RUNS = [({"seed": seed}, {}) for seed in range(10)]
-RUNS += [({}, dict.fromkeys(THREADS, str(threads))) for threads in (1, 2, 4)] + [
-    ({}, {"TF_ENABLE_ONEDNN_OPTS": "0"})
-]
+ENOUGH = 4  # standard deviations between the mean of a claim and its bound
 RULES = get_sanitize_patterns((ROOT / "tests" / "nbval_sanitize.cfg").read_text(encoding="ascii"))
-MEASURED = re.compile(r"^(.*): measured (\S+), (.*)$", re.MULTILINE)
+SAME_SEED = [
+    (f"{n}-threads", {}, dict.fromkeys(THREADS, str(n)) | {"TF_ENABLE_ONEDNN_OPTS": "1"})
+    for n in (1, 2, 4)
+]
+SAME_SEED += [("no-onednn", {}, {"TF_ENABLE_ONEDNN_OPTS": "0"})]
 
 
 def main(arguments):
+    names, options = names_and_options(arguments)
+    seeds = seeds_asked_for(options)
+    chapters = chapters_named(names)
+    runs = [(f"seed-{seed}", {"seed": seed}, {}) for seed in seeds] + SAME_SEED
+    for line in runs_side_by_side(
+        [(chapter, *run) for chapter in chapters for run in runs], cores_of_this_process()
+    ):
+        print(line, flush=True)
     failed = False
-    for path in chapters_named(arguments):
-        stored, measured = nbformat.read(path, as_version=4), {}
-        for parameters, environ in RUNS:
-            label = f"{path.name} {parameters or environ}"
-            try:
-                fresh = execute(path, parameters, environ)
-            except CellExecutionError as error:
-                failed = True
-                print(f"{label}: STOPPED\n{error}", flush=True)
-                continue
-            differing = [
-                f"code cell {number}\n  stored: {before}\n  now:    {now}"
-                for number, (before, now) in enumerate(
-                    zip(texts_of(stored), texts_of(fresh), strict=True), 1
-                )
-                if sanitized(before) != sanitized(now)
-            ]
-            failed |= bool(differing)
-            print(
-                "\n".join([f"{label}: {'TEXT DIFFERS' if differing else 'same text'}", *differing]),
-                flush=True,
-            )
-            for name, value, bound in MEASURED.findall("\n".join(texts_of(fresh))):
-                measured.setdefault((name, bound), []).append(float(value))
-        for (name, bound), values in measured.items():
-            spread = f"{min(values):.4g} to {max(values):.4g}, std {statistics.stdev(values):.2g}"
-            print(f"  {name}: {spread}; {bound}")
+    for chapter in chapters:
+        failed |= report(chapter, [label for label, _, _ in runs])
     sys.exit(failed)
 
 
-def execute(path, parameters, environ):
-    """The notebook after a run with other settings, without the cell that set them."""
-    notebook = nbformat.read(path, as_version=4)
-    place = (
-        next(
-            i
-            for i, cell in enumerate(notebook.cells)
-            if "parameters" in cell.metadata.get("tags", [])
+def seeds_asked_for(options):
+    """The seeds that the options name."""
+    match = re.fullmatch(r"--seeds[ =](?:(\d+)-)?(\d+)", " ".join(options) or "--seeds 10")
+    if not match:
+        sys.exit(
+            f"robust does not know {' '.join(options)}; it takes --seeds 30, or --seeds 100-129."
         )
-        + 1
-    )
-    source = "\n".join(f"{name} = {value!r}" for name, value in parameters.items())
-    notebook.cells.insert(place, nbformat.v4.new_code_cell(source))
-    client_for(notebook, path).execute(env=os.environ | environ)
-    del notebook.cells[place]
-    return notebook
+    first, last = match.groups()
+    seeds = range(int(last)) if first is None else range(int(first), int(last) + 1)
+    if not 2 <= len(seeds) <= 100:
+        sys.exit(f"{len(seeds)} seeds asked for; from 2 to 100 at once can be had.")
+    return seeds
 
 
-def texts_of(notebook):
-    """The text of each code cell's outputs."""
-    return [
-        "\n".join(
-            output.get("text") or output.get("data", {}).get("text/plain", "")
-            for output in cell.outputs
+def report(chapter, labels):
+    """Print what the runs of a chapter showed and draw its picture; return whether one failed."""
+    stored, failed, numbers = nbformat.read(chapter, as_version=4), False, {}
+    for label in labels:
+        fresh, claims = read_run(chapter, label)
+        faults = [f"stopped: {fresh.metadata.stopped}"] if fresh.metadata.stopped else []
+        faults += [f"not so: {c['name']}: {c['value']}" for c in claims if not c["holds"]]
+        faults += faults or changed(stored, fresh)
+        failed |= bool(faults)
+        for fault in faults:
+            print(f"{chapter.stem}, {label}: {fault}")
+        seen = {}
+        for claim in claims:
+            number = seen[claim["name"]] = seen.get(claim["name"], 0) + 1
+            if claim["bounds"] and label.startswith("seed-"):
+                numbers.setdefault((claim["name"], number), []).append(claim)
+    rows = []
+    for (name, number), claims in numbers.items():
+        values, bounds = [claim["value"] for claim in claims], claims[0]["bounds"]
+        rows.append((name + f" ({number})" * (number > 1), bounds, values, room(values, bounds)))
+    print(f"\n{chapter.stem}: claims over {len(claims) if rows else 0} seeds")
+    print(f"{'lowest':>10} {'mean':>10} {'highest':>10} {'deviation':>10} {'room':>6}  claim")
+    for name, bounds, values, space in rows:
+        figures = min(values), statistics.fmean(values), max(values), statistics.stdev(values)
+        at_ceiling = space < ENOUGH and all(value in bounds.values() for value in values)
+        shown = "same" if math.isinf(space) else f"{space:.1f}" + "!" * (space < ENOUGH)
+        text = ", ".join(f"{key.replace('_', ' ')} {bound:.4g}" for key, bound in bounds.items())
+        print(
+            " ".join(f"{figure:10.4g}" for figure in figures),
+            f"{'ceil' if at_ceiling else shown:>6}  {name}; {text}",
         )
-        for cell in notebook.cells
-        if cell.cell_type == "code"
+    if rows:
+        draw(rows, KEPT / f"{chapter.stem}.png")
+    return failed
+
+
+def changed(stored, fresh):
+    """The code cells whose text or figure differs from the stored one."""
+    faults = []
+    cells = [
+        [cell for cell in notebook.cells if cell.cell_type == "code"]
+        for notebook in (stored, fresh)
     ]
+    for number, (before, now) in enumerate(zip(*cells, strict=True), 1):
+        texts = [sanitized(text_of(cell)) for cell in (before, now)]
+        if texts[0] != texts[1]:
+            faults.append(f"code cell {number}\n  stored: {texts[0]}\n  now:    {texts[1]}")
+    return faults
+
+
+def text_of(cell):
+    return "\n".join(
+        output.get("text") or output.get("data", {}).get("text/plain", "")
+        for output in coalesce_streams(cell.outputs)
+    )
 
 
 def sanitized(text):
     for pattern, replacement in RULES:
         text = re.sub(pattern, replacement, text)
     return text
+
+
+def draw(rows, path):
+    """A row for each claim: every seed's number, in standard deviations from the bound that is nearest."""
+    import bigmodel_helpers as bh
+    from bigmodel_helpers.plotting import png_bytes
+
+    rows = [row for row in rows if not math.isinf(row[3])]
+    figure, axes = bh.new_figure(height=1 + 0.25 * max(len(rows), 2), width=11)
+    for height, (_, bounds, values, _) in enumerate(reversed(rows)):
+        spread = statistics.stdev(values)
+        inside = [min(distances(value, bounds)) / spread for value in values]
+        axes.plot(inside, [height] * len(values), "|", color=bh.COLOURS["blue"])
+    axes.axvline(0, color=bh.COLOURS["red"])
+    axes.axvline(ENOUGH, color=bh.COLOURS["grey"], linestyle="--")
+    axes.set(
+        xlabel="standard deviations inside the bound (red: the bound; dashed: four)",
+        yticks=range(len(rows)),
+        yticklabels=[name[:60] for name, *_ in reversed(rows)],
+        xscale="symlog",
+    )
+    path.write_bytes(png_bytes(figure))
