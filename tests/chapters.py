@@ -4,6 +4,7 @@ import ast
 import os
 import shutil
 import subprocess
+import symtable
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -73,13 +74,96 @@ def made_folder(folder, count):
     return folder
 
 
-def run_in_a_copy(chapter, folder, parameters, **downloads):
-    """Run a chapter in a copy of the book whose data/downloads holds these made sets; return the notebook as it ran."""
+class Names(ast.NodeVisitor):
+    """The names that a statement needs from before it, and those that it makes.
+
+    >>> names = Names("b = a + 1; c = [i + b for i in h]; f = lambda d: d + e + b")
+    >>> sorted(names.needed), sorted(names.made)
+    (['a', 'e', 'h'], ['b', 'c', 'f'])
+    """
+
+    def __init__(self, source):
+        self.needed, self.made = set(), set()
+        self.visit(ast.parse(source))
+
+    def visit_Name(self, node):
+        if isinstance(node.ctx, ast.Store):
+            self.made.add(node.id)
+        elif node.id not in self.made:
+            self.needed.add(node.id)
+
+    def visit_Assign(self, node):
+        for part in (node.value, *node.targets):
+            self.visit(part)
+
+    def visit_For(self, node):
+        for part in (node.iter, node.target, *node.body, *node.orelse):
+            self.visit(part)
+
+    def visit_Import(self, node):
+        self.made |= {(name.asname or name.name).split(".")[0] for name in node.names}
+
+    visit_ImportFrom = visit_Import
+
+    def visit_with_own_names(self, node):
+        """Of what has names of its own, such as a function: what it takes from outside."""
+        tables = [symtable.symtable(ast.unparse(node), "", "exec")]
+        for table in tables:
+            tables += table.get_children()
+            for symbol in table.get_symbols():
+                own = symbol.is_assigned() if table is tables[0] else not symbol.is_global()
+                if symbol.is_referenced() and not own and symbol.get_name() not in self.made:
+                    self.needed.add(symbol.get_name())
+        if hasattr(node, "name"):
+            self.made.add(node.name)
+
+    visit_FunctionDef = visit_ClassDef = visit_Lambda = visit_with_own_names
+    visit_ListComp = visit_SetComp = visit_DictComp = visit_GeneratorExp = visit_with_own_names
+
+
+def leave_out(notebook, names):
+    """Take from a notebook every statement that needs one of these names, or what such a statement makes.
+
+    What a chapter shows without its data set takes long, is the same for every data set, and is tested with the chapter.
+    """
+    gone = set(names)
+    for cell in notebook.cells:
+        kept = []
+        for statement in ast.parse(cell.source).body if cell.cell_type == "code" else []:
+            found = Names(ast.unparse(statement))
+            if found.needed & gone:
+                assert not found.needed & {"dataset", "measured"}, "this depends on the data set"
+                gone |= found.made
+            else:
+                gone -= found.made - set(names)
+                kept.append(ast.unparse(statement))
+        if cell.cell_type == "code":
+            cell.source = "\n".join(kept)
+
+
+def run_in_a_copy(chapter, folder, parameters, shorter=(), without=(), **downloads):
+    """Run a chapter in a copy of the book whose data/downloads holds these made sets; return the notebook as it ran.
+
+    Args:
+        chapter: its name.
+        folder: where the copy is made.
+        parameters: settings of the chapter.
+        shorter: what is written otherwise in the copy, as pairs (there, instead).
+        without: names; what needs them is left out, as `leave_out` says.
+    """
     for part in ("bigmodel_helpers", "notebooks", "data"):
         shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("downloads"))
     (folder / "data" / "downloads").mkdir()
     for name, arrays in downloads.items():
         np.savez(folder / "data" / "downloads" / f"{name}.npz", **arrays)
+    path = folder / "notebooks" / f"{chapter}.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    leave_out(notebook, without)
+    text = nbformat.writes(notebook)
+    for there, instead in shorter:
+        assert text.count(there) == 1, there
+        text = text.replace(there, instead)
+    path.write_text(text, encoding="utf-8")
     command = [
         sys.executable,
         "-m",
@@ -99,14 +183,16 @@ def run_in_a_copy(chapter, folder, parameters, **downloads):
     return nbformat.read(folder / "out.ipynb", as_version=4)
 
 
-def run_side_by_side(folder, *runs):
+def run_side_by_side(folder, *runs, **options):
     """Several runs of `run_in_a_copy` at the same time, each `(chapter, parameters, downloads)`; the notebooks as they ran.
 
     A chapter on a little made data spends most of its time on one core, so two runs take hardly longer than one.
     """
     with ThreadPoolExecutor() as pool:
         started = [
-            pool.submit(run_in_a_copy, chapter, folder / str(number), parameters, **downloads)
+            pool.submit(
+                run_in_a_copy, chapter, folder / str(number), parameters, **options, **downloads
+            )
             for number, (chapter, parameters, downloads) in enumerate(runs)
         ]
         return [run.result() for run in started]

@@ -14,6 +14,8 @@ with bh.quietly():
     import keras
 
 NOTEBOOKS = chapters.ROOT / "notebooks"
+# blocks that fit on so many GPUs: 16 (12 d^2 L + 13 d L + 52,307 d) + 34 * 2048 d L bytes with d = 128 L
+FITTING = {1: 28, 2: 35, 8: 57, 68: 118, 512: 234}
 
 
 def functions(*names, **known):
@@ -158,6 +160,8 @@ def test_every_word_of_the_glossary_is_used_where_it_says():
 def test_wrong_answers_to_the_hardest_exercise_are_refused(capsys):
     cases, solution, *_ = functions("fit_cases", "blocks_solution", "bytes_for", "gpt", "block")
     (gpt, _) = functions("gpt", "block")
+    expected = [(name, value) for name, _, value in cases]
+    assert expected == [(f"{n} GPUs", fits) for n, fits in FITTING.items()]
 
     def forgets_activations(gpus):
         return max(n for n in range(1, 300) if 16 * gpt(n, 128 * n, 50_257, 2048) <= 80e9 * gpus)
@@ -170,3 +174,46 @@ def test_wrong_answers_to_the_hardest_exercise_are_refused(capsys):
         assert capsys.readouterr().out.startswith("not ")
     bh.check(solution, cases)
     assert capsys.readouterr().out.startswith("correct")
+
+
+def test_a_u_net_has_the_parameters_of_one_built_in_keras():
+    (u_net,) = functions("u_net")
+    x, skipped = keras.Input((16, 16, 3)), []
+    first = x
+    for width in (2, 4, 8):
+        for _ in range(2):
+            x = keras.layers.Conv2D(width, 3, padding="same")(x)
+        skipped.append(x)
+        x = keras.layers.MaxPooling2D()(x)
+    x = skipped.pop()
+    for width in (4, 2):
+        x = keras.layers.Conv2DTranspose(width, 2, strides=2)(x)
+        x = keras.layers.Concatenate()([x, skipped.pop()])
+        for _ in range(2):
+            x = keras.layers.Conv2D(width, 3, padding="same")(x)
+    x = keras.layers.Conv2D(5, 1)(x)
+    built = keras.Model(first, x).count_params()
+    assert u_net((2, 4, 8), channels=3, classes=5) == built
+
+
+def test_the_answers_below_the_explorer_are_what_it_shows():
+    size_project, gpu_days, *_ = functions("size_project", "gpu_days", "TASKS", "PEAK")
+    (text,) = [text for text in prose(NOTEBOOKS / "00_start_here.ipynb") if "Nearly GPT-3" in text]
+    whole, part = (
+        sum(size_project(task, 10**9.85, 1e9)[0].values())
+        for task in ("fine-tune all weights", "fine-tune a small part")
+    )
+    assert "about 120 GB" in text and whole == pytest.approx(120, abs=5)
+    assert "some 25 GB" in text and part == pytest.approx(25, abs=5)
+    assert gpu_days(0.4 * 312e12 * 86_400) == pytest.approx(1)
+    assert "0.8 billion (8.9), with 16 billion tokens (10.2)" in text
+    days = gpu_days(size_project("train from scratch", 0.793e9, 20 * 0.793e9)[1])
+    assert days == pytest.approx(7, rel=0.01)
+    assert size_project("serve", 1e9, 10.0)[1] == 2e10
+
+
+def test_the_function_to_mend_holds_the_three_mistakes_that_the_text_names():
+    stub, solution = functions("mended_gpt", "gpt_solution")
+    blocks, d, words, positions = 3, 5, 11, 7
+    missing = blocks * (d * d + d) + blocks * (4 * d + d) + positions * d
+    assert solution(blocks, d, words, positions) - stub(blocks, d, words, positions) == missing

@@ -1,12 +1,17 @@
 """The engine of chapter 01, taken from the notebook and held against things that the chapter does not use."""
 
+import re
 from pathlib import Path
 
+import chapters
 import nbformat
 import numpy as np
 import pytest
 import scipy.optimize
 import scipy.special
+from matplotlib.figure import Figure
+
+import bigmodel_helpers as bh
 
 CHAPTER = nbformat.read(
     Path(__file__).parent.parent / "notebooks" / "01_backprop.ipynb", as_version=4
@@ -170,3 +175,116 @@ def test_functions_agree_with_scipys(engine):
     assert np.allclose(engine["sigmoid"](node).value, scipy.special.expit(x), atol=1e-15)
     sums = engine["log"](engine["total"](engine["exp"](engine["Node"](x[None])), axis=1))
     assert np.isclose(sums.value, scipy.special.logsumexp(x))
+
+
+def walk():
+    """The picture of the small network, with numbers that are computed here by other means."""
+    x, y = np.array([1.0, 2.0]), 1.0
+    W1, W2 = np.array([[0.1, 0.3], [0.2, 0.4]]), np.array([0.5, -0.6])
+    z1 = W1.T @ x
+    a1 = scipy.special.expit(z1)
+    z2 = W2 @ a1 + 0.1
+    p = scipy.special.expit(z2)
+
+    def J_from_z1(z):
+        return (y - scipy.special.expit(W2 @ scipy.special.expit(z) + 0.1)) ** 2 / 2
+
+    blame_p, blame_z2 = p - 1, (p - 1) * p * (1 - p)
+    blame_z1 = scipy.optimize.approx_fprime(z1, J_from_z1, 1e-7)
+    known = dict(x=x, z1=z1, a1=a1, z2=z2, p=p, W1=W1, W2=W2, J=(y - p) ** 2 / 2, bh=bh)
+    known |= dict(blame_p=blame_p, blame_z2=blame_z2, blame_z1=blame_z1)
+    known |= dict(blame_a1=blame_z2 * W2, blame_W1=x[:, None] * blame_z1, blame_W2=blame_z2 * a1)
+    names = ["CIRCLES", "WIRES", "WALK", "draw_walk"]
+    return known, *chapters.functions("01_backprop", names, known)
+
+
+def test_the_walk_says_the_numbers_of_the_network():
+    known, circles, wires, steps, _ = walk()
+    said = [re.findall(r"\d\.\d+", rule) for _, rule in steps]
+    a1, p, blame_p, blame_z2 = (known[name] for name in ("a1", "p", "blame_p", "blame_z2"))
+    expected = [[], [], [p, -blame_p], [-blame_p, p * (1 - p), -blame_z2], a1, [0.5, 0.6]]
+    expected += [a1 * (1 - a1), []]
+    for texts, values in zip(said, expected, strict=True):
+        assert [float(text) for text in texts] == pytest.approx(values, abs=5e-5)
+    for name, (*_, value, blame) in circles.items():
+        kind, place = re.fullmatch(r"(\w+?)(?:\[(\d)\])?", name).groups()
+        places = ... if place is None else int(place)
+        assert value == np.asarray(known[kind])[places]
+        if kind in ("z1", "a1", "z2", "p"):
+            assert blame == np.asarray(known[f"blame_{kind}"])[places]
+    for name, (weight, blame) in wires.items():
+        places = tuple(int(place) for place in re.findall(r"\[(\d)\]", name))
+        layer = "W1" if name.startswith("x") else "W2"
+        assert (weight, blame) == (known[layer][places], known[f"blame_{layer}"][places])
+
+
+def test_each_step_of_the_walk_shows_what_has_been_reached():
+    *_, draw = walk()
+    for step, (blamed, lit) in enumerate(zip([0, 1, 2, 3, 5, 7, 9, 13], [0, 0, 0, 0, 2, 0, 0, 4])):
+        figure = Figure(figsize=(8, 4))
+        assert f"after step {step} of 7 backward" in draw(figure, step=step)
+        (axes,) = figure.axes
+        assert sum(text.get_color() == bh.COLOURS["red"] for text in axes.texts) == blamed
+        assert sum(line.get_linewidth() == 3 for line in axes.lines) == lit
+
+
+@pytest.mark.parametrize("name", ["sigmoid", "tanh", "relu"])
+def test_the_neuron_seen_from_above_is_the_engines(engine, name):
+    draw, bends = chapters.functions("01_backprop", ["draw_neuron", "BENDS"], {"np": np, "bh": bh})
+    figure = Figure(figsize=(8, 4))
+    draw(figure, weight_1=1.0, weight_2=-2.0, bias=0.5, activation=name)
+    plane, curve = figure.axes[:2]
+    (picture,) = plane.images
+    for row, column, z in ((0, 0, 3.5), (60, 0, -8.5), (0, 60, 9.5), (30, 40, 1.5)):
+        assert picture.get_array()[row, column] == pytest.approx(
+            engine[name](engine["Node"](z)).value, abs=1e-12
+        )
+    assert tuple(picture.get_extent()) == (-3, 3, -3, 3) and picture.origin == "lower"
+    assert picture.get_clim() == {"sigmoid": (0, 1), "tanh": (-1, 1), "relu": (0, 6)}[name]
+    values, slopes = (line.get_ydata() for line in curve.lines[:2])
+    z = engine["Node"](curve.lines[0].get_xdata())
+    engine["total"](engine[name](z)).backward()
+    assert np.allclose(values, engine[name](z).value, atol=1e-12)
+    assert np.allclose(slopes, z.grad, atol=1e-12)
+
+
+def test_the_open_exercise_counts_as_better_what_is_right_on_more_than_97_of_100():
+    labels = np.arange(100) % 10
+    known = {"np": np, "X_test": None, "test_labels": labels}
+    (verdict,) = chapters.functions("01_backprop", ["verdict"], known)
+    for wrong, said in ((2, "more than 97 %"), (3, "97.0 %"), (10, "90.0 %")):
+        answer = np.where(np.arange(100) < wrong, -1, labels)
+        assert verdict(lambda X, answer=answer: answer) == said
+    assert verdict(lambda X: None) is None
+    assert verdict(lambda X: labels[:7]) == "an answer of shape (7,) instead of (100,)"
+
+
+def test_the_five_new_forms_begin_where_the_labels_say():
+    """A form starts with three runs of ten digits; the fourth lacks two of them at the top."""
+    (cell,) = [cell.source for cell in CHAPTER.cells if "np.repeat(np.arange(5)," in cell.source]
+    (line,) = [line for line in cell.splitlines() if line.startswith("form = ")]
+    known = {"np": np}
+    exec(line, known)
+    labels = bh.load_data("digits")[1][1].tolist()
+    mark = [0, 9, 5, 5, 6, 5, 0, 9, 8, 9]
+    marks = [i for i in range(len(labels)) if labels[i : i + 10] == mark]
+    starts = np.searchsorted(known["form"], np.arange(5))
+    assert (np.array(marks) - starts).tolist() == [30, 30, 30, 28, 30]
+    assert len(known["form"]) == len(labels) == 640
+
+
+def test_the_gradient_to_correct_holds_the_three_mistakes_that_the_text_names():
+    names = ["squared_error_gradients", "squared_error_solution"]
+    stub, solution = chapters.functions("01_backprop", names, {"np": np})
+    rng = np.random.default_rng(0)
+    shapes = [(6, 3), (6, 1), (3, 4), (4,), (4, 1), (1,)]
+    x, y, W1, b1, W2, b2 = (rng.normal(size=shape) for shape in shapes)
+    z = x @ W1 + b1
+    slope_left_out = np.maximum(0, z)
+    delta = -2 / 6 * (np.maximum(0, z) @ W2 + b2 - y)
+    delta_1 = (delta @ W2.T) * slope_left_out
+    right = solution(x, y, W1, b1, W2, b2)
+    for found, expected in zip(
+        stub(x, y, W1, b1, W2, b2), (x.T @ delta_1, delta_1.mean(axis=0), -right[2], -right[3])
+    ):
+        assert np.allclose(found, expected, atol=1e-12)

@@ -8,6 +8,7 @@ import pytest
 import scipy.integrate
 import scipy.linalg
 import scipy.optimize
+import scipy.special
 import scipy.stats
 from matplotlib.figure import Figure
 from sklearn.metrics import log_loss
@@ -197,3 +198,163 @@ def test_the_race_is_drawn_at_the_ends_of_its_sliders():
                 Figure(figsize=(8, 4)), surface=name, log_rate=log_rate, beta=beta, steps=steps
             )
             assert name in said and not re.search(r"\b(nan|inf)\b", said)
+
+
+def test_the_exact_variance_that_a_layer_adds():
+    """Of 64 neurons N are positive; the logarithm of a chi-squared number with N degrees of freedom is known."""
+    positive = np.arange(1, 65)
+    weights = scipy.stats.binom.pmf(positive, 64, 0.5)
+    means = scipy.special.digamma(positive / 2)
+    variance = np.average(scipy.special.polygamma(1, positive / 2), weights=weights)
+    variance += np.average((means - np.average(means, weights=weights)) ** 2, weights=weights)
+    assert 64 * variance == pytest.approx(5.31, abs=5e-3)
+
+
+@pytest.fixture
+def eagerly():
+    """TensorFlow compiles no function whose source it cannot read; so it runs them line by line."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+def test_a_step_of_training_is_one_by_hand_and_rows_are_drawn_from_all(eagerly):
+    (train,) = functions(
+        "train",
+        entropy=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        x_train=None,
+        y_train=None,
+    )
+    x = np.random.default_rng(6).normal(size=(5, 3)).astype("float32")
+    y = np.array([0, 1, 1, 0, 1], "int32")
+    network = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    keras.utils.set_random_seed(3)
+    drawn = tf.random.uniform((6, 4), 0, 5, tf.int32).numpy()
+    W, b = (part.astype(float) for part in network.get_weights())
+    expected, looks = [], []
+    for step, rows in enumerate(drawn):
+        p = scipy.special.softmax(x[rows] @ W + b, axis=1)
+        expected.append(log_loss(y[rows], p, labels=[0, 1]))
+        blame = (p - np.eye(2)[y[rows]]) / 4
+        W, b = W - 0.5 * x[rows].T @ blame, b - 0.5 * blame.sum(axis=0)
+        if step in (1, 3, 5):
+            looks.append(b.sum())
+    keras.utils.set_random_seed(3)
+    losses, seen = train(
+        network,
+        keras.optimizers.SGD(0.5),
+        6,
+        batch=4,
+        x=x,
+        y=y,
+        watch=lambda network: network.get_weights()[1].astype(float).sum(),
+        parts=3,
+    )
+    np.testing.assert_allclose(losses, expected, atol=1e-5)
+    np.testing.assert_allclose(seen, looks, atol=1e-6)
+    np.testing.assert_allclose(network.get_weights()[0], W, atol=1e-5)
+
+
+def test_the_networks_of_the_chapter():
+    new_network, Growing = functions("new_network", "Growing", width=7, theirs=keras.optimizers)
+    network = new_network(dropout=0.5)
+    assert [part.shape for part in network.get_weights()] == [(64, 7), (7,), (7, 10), (10,)]
+    x = np.random.default_rng(7).normal(size=(6, 64)).astype("float32")
+    W, b, V, c = network.get_weights()
+    np.testing.assert_allclose(network(x), np.maximum(0, x @ W + b) @ V + c, atol=1e-5)
+    assert not np.allclose(network(x, training=True), network(x))
+    assert W.std() == pytest.approx(np.sqrt(2 / 64), rel=0.2)
+    rates = [float(Growing()(step)) for step in (0, 150, 300)]
+    np.testing.assert_allclose(rates, [1e-4, 0.1, 100], rtol=1e-4)
+
+
+def test_the_deep_network_and_its_gradients():
+    keras.utils.set_random_seed(1)
+    rng = np.random.default_rng(8)
+    x, y = rng.normal(size=(9, 64)).astype("float32"), rng.integers(10, size=9)
+    entropy = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    deep_network, gradient_norms, *_ = functions(
+        "deep_network", "gradient_norms", "EqualLayers", x_train=x, y_train=y, entropy=entropy
+    )
+    network = deep_network(neurons=6, depth=2, gain=2.0)
+    start, bias, matrices, biases, out, last = (v.astype(float) for v in network.get_weights())
+    assert start.shape == (64, 6) and matrices.shape == (2, 6, 6) and out.shape == (6, 10)
+
+    def loss(matrices):
+        h = np.maximum(0, x @ start + bias)
+        for W, b in zip(matrices, biases):
+            h = np.maximum(0, h @ W + b)
+        return log_loss(y, scipy.special.softmax(h @ out + last, axis=1), labels=range(10))
+
+    norms = []
+    for layer in range(2):
+        slopes = []
+        for place in np.ndindex(6, 6):
+            h = np.zeros_like(matrices)
+            h[layer][place] = 1e-5
+            slopes.append((loss(matrices + h) - loss(matrices - h)) / 2e-5)
+        norms.append(np.linalg.norm(slopes))
+    np.testing.assert_allclose(gradient_norms(network), norms, rtol=1e-3)
+
+
+def test_one_label_in_five_is_replaced_and_the_watcher_reckons_as_scikit_learn():
+    x, y = np.arange(900)[:, None].astype("float32"), np.arange(900) % 10
+    few_pictures, watcher = functions(
+        "few_pictures",
+        "watcher",
+        few=800,
+        x_train=x,
+        y_train=y,
+        x_val=np.array([[3.0], [25.0]], "float32"),
+        y_val=np.array([3, 4]),
+        entropy=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+    )
+    x_few, y_few, wrong = few_pictures()
+    rows = x_few[:, 0].astype(int)
+    assert len(set(rows)) == 800 and np.array_equal(wrong, y_few != y[rows])
+    # of 800, 18 in 100 wrong: 144, with a standard deviation of 10.9
+    assert 100 < wrong.sum() < 188
+
+    def network(x):
+        return tf.one_hot(tf.cast(x[:, 0], tf.int32) % 10, 10) * 2.0
+
+    powers = np.exp([2.0] + [0.0] * 9)
+    hit, missed = -np.log(powers[[0, 1]] / powers.sum())
+    mean = np.where(wrong, missed, hit).mean()
+    expected = [mean, (hit + missed) / 2, 0.5, 0.0]
+    np.testing.assert_allclose(watcher(x_few, y_few, wrong)(network), expected, rtol=1e-5)
+
+
+def test_a_dance_ends_where_its_rate_ends_and_keeps_its_places():
+    def slope_and_loss(W, rows=None):
+        return (W if rows is None else W + (-1.0) ** rows[0]), np.sum(W**2) / 2
+
+    (dance,) = functions(
+        "dance",
+        slope_and_loss=slope_and_loss,
+        W_best=np.zeros(1),
+        lowest_loss=-1.0,
+        X=np.zeros((10, 1)),
+    )
+    above, end, places = dance(lambda done: 0.5 * (done < 0.5), steps=80)
+    assert places.shape == (80, 1) and np.all(places[40:] == places[39]) and places.std() > 0
+    np.testing.assert_allclose([above, end], 1 + places[-1, 0] ** 2 / 2)
+
+
+def race(**knobs):
+    """What the race says of each optimiser at its end: a height, or that it was thrown out."""
+    draw_race, *_ = functions("draw_race", "SURFACES", "run", "START", "hilly_slope", *RULES)
+    said = draw_race(Figure(figsize=(8, 4)), **knobs).split("end: ")[1].rstrip(".")
+    parts = [re.fullmatch(r"(.+?) (thrown out|-?[\d.]+)", part) for part in said.split(", ")]
+    return {part[1]: part[2] for part in parts}
+
+
+def test_the_race_ends_as_the_text_says():
+    usual = {"beta": 0.9, "steps": 100}
+    ends = race(surface="banana", log_rate=-2.0, **usual)
+    assert min(ends, key=lambda name: float(ends[name])) == "momentum"
+    assert race(surface="banana", log_rate=-1.5, **usual)["momentum"] == "thrown out"
+    for surface, bottom in {"valley": 0.0, "banana": 0.0, "saddle": -0.5, "bumps": -0.252}.items():
+        for log_rate in (-0.9, -0.5, -0.1):
+            ends = race(surface=surface, log_rate=log_rate, **usual)
+            assert float(ends["Adam"]) == pytest.approx(bottom, abs=0.0051)

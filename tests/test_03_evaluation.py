@@ -115,7 +115,9 @@ def test_forms_and_the_leak_by_other_means(digits):
 
 def test_grid_and_random_search_as_integrals():
     """With one number that matters: the grid misses by 1/16, sixteen random values by an integral over both."""
-    miss, grid = functions("miss", "grid", middles=(np.arange(4) + 0.5) / 4)
+    (middles,) = functions("middles")
+    assert middles.tolist() == [0.125, 0.375, 0.625, 0.875]
+    miss, grid = functions("miss", "grid", middles=middles)
 
     def not_near(r, u):
         return (1 - (min(u + r, 1) - max(u - r, 0))) ** 16
@@ -232,3 +234,42 @@ def test_wrong_answers_to_the_hardest_exercise_are_refused(capsys, digits):
         assert capsys.readouterr().out.startswith("not ")
     bh.check(folds_solution, cases)
     assert capsys.readouterr().out.startswith("correct")
+
+
+def test_expected_costs_and_probabilities_are_integrals():
+    """The cost of a threshold over a beta distribution, and mistake 7's mean probability, by quadrature."""
+    (expected_cost,) = functions("expected_cost")
+    density = scipy.stats.beta(0.5, 5).pdf
+    for t in (0.05, 0.3):
+        missed, _ = scipy.integrate.quad(lambda p: 19 * p * density(p), 0, t)
+        alarms, _ = scipy.integrate.quad(lambda p: (1 - p) * density(p), t, 1)
+        assert expected_cost(t) == pytest.approx(missed + alarms, abs=1e-7)
+
+    def believed(x):
+        odds = np.exp(1.5 * x - 1.125)
+        share = 0.99 * scipy.stats.norm.pdf(x) + 0.01 * scipy.stats.norm.pdf(x - 1.5)
+        return share * odds / (1 + odds)
+
+    assert scipy.integrate.quad(believed, -12, 14)[0] == pytest.approx(0.3134, abs=1e-4)
+
+
+def test_how_often_mcnemar_calls_two_models_different_by_counting_every_outcome():
+    called_different, mcnemar = functions("called_different", "mcnemar")
+    for a_wins in (0.5, 0.7):
+        total = 0.0
+        for tosses in range(80):
+            for wins in range(tosses + 1):
+                a = np.arange(tosses) < wins
+                if mcnemar(a, ~a) < 0.05:
+                    total += scipy.stats.binom.pmf(tosses, 640, 0.05) * scipy.stats.binom.pmf(
+                        wins, tosses, a_wins
+                    )
+        assert called_different(a_wins) == pytest.approx(total, abs=1e-6)
+
+
+def test_the_report_to_mend_holds_the_three_mistakes_that_the_text_names():
+    stub, solution = functions("mended_report", "report_solution")
+    y, p = np.array([1, 1, 0, 1, 0]), np.array([0.5, 0.2, 0.6, 0.8, 0.3])
+    precision, recall, surprise = solution(y, np.where(p == 0.5, 0.4999, p))
+    surprise = solution(y, p)[2]
+    assert stub(y, p) == pytest.approx((recall, precision, 5 * surprise))

@@ -109,12 +109,12 @@ def test_the_field_explorer_shows_as_many_pixels_as_the_formula_says(layers, ker
 
 def test_the_chapter_runs_on_other_data_without_bounds_for_a_part_of_a_set(tmp_path):
     """Made files in copies of the book, as a lecturer hands them out; every cell must run, and no bound is applied."""
-    mnist = chapters.made_data((28, 28), (), train=640, test=100)
-    cifar10 = chapters.made_data((32, 32, 3), (1,), train=640, test=100)
+    mnist = chapters.made_data((28, 28), (), train=256, test=40)
+    cifar10 = chapters.made_data((32, 32, 3), (1,), train=256, test=40)
     both = chapters.run_side_by_side(
         tmp_path,
-        ("04_convolution", {"dataset": "mnist", "epochs": 3}, {"mnist": mnist}),
-        ("04_convolution", {"dataset": "cifar10", "epochs": 3}, {"cifar10": cifar10}),
+        ("04_convolution", {"dataset": "mnist", "epochs": 2}, {"mnist": mnist}),
+        ("04_convolution", {"dataset": "cifar10", "epochs": 2}, {"cifar10": cifar10}),
     )
     for ran, parameters in zip(both, ("34186", "122570"), strict=True):
         said = "".join(
@@ -132,3 +132,36 @@ def test_the_chapter_runs_on_other_data_without_bounds_for_a_part_of_a_set(tmp_p
         assert len(trained) > 12 and not any(
             "at least" in line or "at most" in line for line in trained
         )
+
+
+def test_an_epoch_shows_every_picture_once_in_an_order_of_its_own():
+    known = {"np": np, "epochs": 6, "batch": 4, "steps": 30}
+    (batches,) = chapters.functions("04_convolution", ["batches"], known)
+    chosen = batches(np.random.default_rng(0), 20)
+    assert chosen.shape == (6, 5, 4)
+    assert all(sorted(epoch.ravel()) == list(range(20)) for epoch in chosen)
+    assert len({tuple(epoch.ravel()) for epoch in chosen}) == 6
+
+
+def test_agreement_of_maps_is_pearsons_correlation_without_constant_maps():
+    correlations, likeness = functions("correlations", "likeness")
+    a, b = np.random.default_rng(0).normal(size=(2, 5, 3, 3))
+    a[2] = 0.7
+    expected = [np.corrcoef(a[i].ravel(), b[i].ravel())[0, 1] for i in (0, 1, 3, 4)]
+    np.testing.assert_allclose(correlations(a, b), expected, atol=1e-12)
+    assert likeness(a, [b, -b]) == pytest.approx(np.mean(np.abs(expected)), abs=1e-12)
+
+
+def test_the_most_important_eighth_is_erased_and_nothing_else():
+    (erased,) = functions("erased")
+    importance = np.random.default_rng(0).permutation(2 * 64).reshape(2, 8, 8) - 64.0
+    kept = erased(np.ones((2, 8, 8, 1), "float32"), importance)[..., 0]
+    for picture, values in zip(kept, importance):
+        np.testing.assert_array_equal(picture == 0, values >= np.sort(values.ravel())[-8])
+
+
+def test_of_twenty_changes_the_largest_is_shown():
+    (most_changed,) = functions("most_changed")
+    added = iter([*range(-9, 10), -12])
+    view = most_changed(lambda x: tf.constant(x + next(added)), np.zeros((2, 2, 1)))
+    assert (view == -12).all()

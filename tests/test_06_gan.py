@@ -155,11 +155,108 @@ def test_the_explorers_draw_at_the_ends_of_their_sliders():
 
 
 def test_the_chapter_runs_on_other_data_and_on_a_folder_of_pictures(tmp_path):
-    """Fashion-MNIST as a made file, and colour pictures at 64 x 64; every cell must run, no bound on training is applied."""
+    """Fashion-MNIST as a made file, and colour pictures at 64 x 64; every cell must run, no bound on training is applied.
+
+    The games with points and numbers know no pictures, and are left out; the judge takes fewer steps.
+    """
     made = chapters.made_data((28, 28), (), train=256, test=140)
-    folder = chapters.made_folder(tmp_path / "mine", count=70)
+    folder = chapters.made_folder(tmp_path / "mine", count=40)
     chapters.run_side_by_side(
         tmp_path,
         ("06_gan", {"dataset": "fashion_mnist", "epochs": 3}, {"fashion_mnist": made}),
         ("06_gan", {"dataset": folder, "size": 64, "epochs": 3}, {}),
+        without=("play_on_the_ring", "train_on_numbers"),
+        shorter=[("steps=1500", "steps=30")],
     )
+
+
+def test_the_optimizer_has_no_momentum_and_a_rate_that_falls_to_nothing():
+    (new_optimizer,) = functions("new_optimizer")
+    network = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    constant, falling = new_optimizer(network, 0.01), new_optimizer(network, 0.01, steps=10)
+    for optimizer in (constant, falling):
+        assert (optimizer.beta_1, optimizer.beta_2) == (0.0, 0.99)
+    rates = []
+    for _ in range(11):
+        rates.append([float(o.learning_rate) for o in (constant, falling)])
+        for optimizer in (constant, falling):
+            optimizer.iterations.assign_add(1)
+    expected = 0.005 * (1 + np.cos(np.pi * np.arange(11) / 10))
+    np.testing.assert_allclose(np.transpose(rates), [np.full(11, 0.01), expected], atol=1e-7)
+
+
+PLACES = 2 * np.stack([np.cos(np.arange(8) * np.pi / 4), np.sin(np.arange(8) * np.pi / 4)], axis=1)
+
+
+def test_points_are_counted_at_the_place_that_they_are_near():
+    at_places, fullest = functions("at_places", "fullest", places=PLACES, spread=0.1)
+    points = np.concatenate([PLACES + [0.29, 0], PLACES[:2] * 1.149, PLACES[:3] * 1.151])
+    near, shares = at_places(points)
+    assert near == pytest.approx(10 / 13)
+    np.testing.assert_allclose(shares, np.array([2, 2, 1, 1, 1, 1, 1, 1]) / 13)
+    assert fullest(points) == pytest.approx(3 / 13)
+
+
+def test_real_points_lie_around_eight_places_equally_often():
+    (real_points,) = functions("real_points", places=PLACES.astype("float32"), spread=0.1)
+    keras.utils.set_random_seed(7)
+    points = real_points(40_000).numpy()
+    offset = points[:, None] - PLACES
+    nearest = np.linalg.norm(offset, axis=2).argmin(axis=1)
+    np.testing.assert_allclose(np.bincount(nearest, minlength=8) / 40_000, 1 / 8, atol=0.008)
+    np.testing.assert_allclose(offset[np.arange(40_000), nearest].std(axis=0), 0.1, rtol=0.02)
+
+
+def test_draws_from_the_fitted_bell_have_the_mean_and_the_covariance_of_the_pictures():
+    (gaussian,) = functions("gaussian", rng=np.random.default_rng(8))
+    rng = np.random.default_rng(9)
+    real = 0.5 + 0.05 * (rng.normal(size=(300, 4)) @ rng.normal(size=(4, 4))).reshape(-1, 2, 2, 1)
+    drawn = gaussian(real, 40_000)
+    assert drawn.shape == (40_000, 2, 2, 1) and 0 <= drawn.min() and drawn.max() <= 1
+    flat, flat_drawn = real.reshape(-1, 4), drawn.reshape(-1, 4).astype(float)
+    np.testing.assert_allclose(flat_drawn.mean(axis=0), flat.mean(axis=0), atol=0.005)
+    np.testing.assert_allclose(np.cov(flat_drawn.T), np.cov(flat.T), atol=0.0008)
+    beyond = gaussian(np.random.default_rng(1).choice([0.0, 1.0], (50, 2, 1, 1)), 1000)
+    assert (beyond.min(), beyond.max()) == (0, 1)
+
+
+def test_the_verdict_counts_only_what_the_judge_is_sure_of():
+    """Two pictures of each digit, all sure but one 9, which the judge takes for a 9 with probability 3/4."""
+    logits = np.full((20, 10), -9.0, "float32")
+    logits[np.arange(20), np.arange(20) % 10] = 0
+    logits[19, 9] = -9 + np.log(27)
+    reference = np.random.default_rng(3).normal(size=(20, 2))
+    verdict, _ = functions(
+        "verdict",
+        "frechet",
+        judge=lambda pictures: tf.constant(logits),
+        points_of=lambda pictures: tf.constant(pictures),
+        reference=reference,
+    )
+    sure, rarest, distance = verdict(reference + [3, 0])
+    assert (sure, rarest) == (19 / 20, 1 / 19) and distance == pytest.approx(9)
+
+
+def test_what_is_negative_leaks_through_at_one_fifth():
+    (leaky,) = functions("leaky")
+    np.testing.assert_allclose(leaky(tf.constant([-5.0, 0.0, 3.0])), [-1, 0, 3])
+
+
+def test_the_ring_has_the_radius_two_and_half_of_the_pictures_are_the_reference():
+    _, places, spread = functions("angles", "places", "spread")
+    np.testing.assert_allclose(places, PLACES, atol=1e-6)
+    assert spread == 0.1
+    assert functions("n", known=range(10)) == [5]
+    assert functions("dots", dataset="digits") == [16]
+    assert functions("dots", dataset="mnist") == [255]
+
+
+def test_the_explorer_draws_both_densities_and_the_best_discriminator():
+    (draw_two,) = functions("draw_two")
+    figure = Figure(figsize=(8, 4))
+    draw_two(figure, distance=3.0, width=0.6)
+    x, real = figure.axes[0].lines[0].get_data()
+    forged, best = (line.get_ydata() for line in figure.axes[0].lines[1:3])
+    np.testing.assert_allclose(real, norm.pdf(x, -1.5))
+    np.testing.assert_allclose(forged, norm.pdf(x, 1.5, 0.6))
+    np.testing.assert_allclose(best, real / (real + forged))

@@ -244,3 +244,196 @@ def test_the_explorers_draw_at_the_ends_of_their_sliders():
             said = draw_map(figure, which_one="one", head=head, example=example)
             assert ("mean" in said) == (head == 0) and said.endswith(("abc.", "cb."))
             assert figure.axes[0].get_xlabel().endswith("aaaaaaaaaa")
+
+
+def test_a_stack_adds_positions_and_ends_with_a_norm():
+    keras.utils.set_random_seed(2)
+    Stack, *_ = functions("Stack", "Block", width=8)
+    layer_norm, _ = functions("layer_norm", "gelu")
+    ids = np.array([[3, 1, 4, 1]])
+    for ordered in (True, False):
+        bare = Stack(5, 6, blocks=0, heads=2, ordered=ordered)
+        found, A = bare(ids)
+        tables = [table.astype(float) for table in bare.get_weights()]
+        x = tables[0][ids[0]] + (tables[1][:4] if ordered else 0)
+        np.testing.assert_allclose(found[0], layer_norm(x, 1, 0), atol=1e-5)
+        assert A is None and bare.count_params() == 8 * (5 + 6 * ordered) + 16
+    whole, mask = Stack(5, 6, blocks=2, heads=2), np.tril(np.ones((1, 4, 4), bool))
+    found, A = whole(ids, mask)
+    x = whole.symbols(ids) + whole.positions(np.arange(4))
+    for block in whole.blocks:
+        x, expected = block(x, mask)
+    np.testing.assert_allclose(found, whole.norm(x), atol=1e-6)
+    np.testing.assert_allclose(A, expected, atol=1e-6)
+
+
+def test_the_translator_looks_neither_at_empty_places_nor_ahead():
+    keras.utils.set_random_seed(3)
+    allowed = np.tril(np.ones((10, 10), bool))
+    Translator, *_ = functions(
+        "Translator",
+        "Stack",
+        "Block",
+        width=8,
+        alphabet=list("abcde"),
+        longest=7,
+        not_ahead=allowed,
+    )
+    model, rng = Translator(encoder_blocks=1), np.random.default_rng(9)
+    source = np.array([[5, 2, 3, 1, 0, 0, 0]])
+    written = rng.integers(1, 6, size=(1, 10))
+    scores, A = model(source, written)
+    assert scores.shape == (1, 10, 6) and A.shape == (1, 4, 10, 7)
+    np.testing.assert_allclose(A.numpy().sum(axis=3), 1, atol=1e-5)
+    assert not A.numpy()[..., 4:].any()
+    later = written.copy()
+    later[0, 6] = later[0, 6] % 5 + 1
+    moved = np.abs(model(source, later)[0] - scores).max(axis=2)[0] > 1e-6
+    assert moved.tolist() == [False] * 6 + [True] * 4
+    # the empty places hold other numbers, and nothing changes
+    table = model.encoder.symbols.get_weights()[0]
+    table[0] = rng.normal(size=8)
+    model.encoder.symbols.set_weights([table])
+    np.testing.assert_allclose(model(source, written)[0], scores, atol=1e-5)
+    before, _ = model(source[:, [1, 0, 2, 3, 4, 5, 6]], written)
+    assert np.abs(before - scores).max() > 1e-4
+
+
+def test_the_reverser_says_a_digit_for_each_place_from_where_it_may_look():
+    keras.utils.set_random_seed(4)
+    Reverser, *_ = functions("Reverser", "Stack", "Block", width=8, length=6)
+    digits = np.random.default_rng(10).integers(10, size=(2, 6))
+    band = np.abs(np.subtract.outer(np.arange(6), np.arange(6))) <= 1
+    for allowed in (None, band):
+        scores, A = Reverser(allowed)(digits)
+        assert scores.shape == (2, 6, 10) and A.shape == (2, 1, 6, 6)
+        seen = np.ones((6, 6), bool) if allowed is None else band
+        assert np.array_equal(A.numpy()[0, 0] > 0, seen)
+
+
+@pytest.fixture
+def eagerly():
+    """TensorFlow compiles no function whose source it cannot read; so it runs them line by line."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+def test_training_warms_up_and_falls_on_a_cosine_and_averages_over_all_places(eagerly):
+    class Model(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.table = keras.layers.Embedding(4, 3)
+
+        def call(self, ids):
+            return self.table(ids), None
+
+    taught = []
+
+    class Noted(keras.optimizers.Adam):
+        def __init__(self, schedule):
+            super().__init__(schedule)
+            taught.append(schedule)
+
+    class Keras:
+        losses, optimizers = keras.losses, type("Optimizers", (), {"Adam": Noted})
+
+    Keras.optimizers.schedules = keras.optimizers.schedules
+    (train,) = functions("train", keras=Keras)
+    ids = np.array([[0, 1], [2, 3], [1, 3]])
+    keras.utils.set_random_seed(5)
+    model = Model()
+    model(ids)
+    table = model.get_weights()[0].astype(float)
+    keras.utils.set_random_seed(5)
+    drawn = tf.random.uniform((20, 48), 0, 3, tf.int32).numpy()
+    keras.utils.set_random_seed(5)
+    answers = np.array([[0, 2], [1, 1], [2, 1]])
+    losses = train(model, (ids,), answers, 20, 0.5)
+    rates = np.array([float(taught[0](step)) for step in range(21)])
+    np.testing.assert_allclose(rates[:3], [0, 0.25, 0.5], atol=1e-6)
+    falling = 0.25 * (1 + np.cos(np.pi * np.arange(19) / 18))
+    np.testing.assert_allclose(rates[2:], falling, atol=1e-6)
+    # the first step has the rate 0, so two losses are those of the table as it was
+    p = scipy.special.softmax(table, axis=1)
+    expected = [-np.log(p[ids[rows], answers[rows]]).mean() for rows in drawn[:2]]
+    assert len(losses) == 20
+    np.testing.assert_allclose(losses[:2], expected, atol=1e-5)
+    assert model.get_weights()[0].argmax(axis=1).tolist() == [0, 2, 1, 1]
+
+
+def test_writing_alone_feeds_back_what_was_written():
+    source, target = np.arange(2500)[:, None], np.tile(np.arange(1, 11), (2500, 1))
+    with_teacher, alone, exactly_right, *_ = functions(
+        "with_teacher",
+        "alone",
+        "exactly_right",
+        "in_parts",
+        "shifted",
+        source=source,
+        target=target,
+    )
+
+    def counts_on(x, written):
+        """After each symbol, the next larger one; rows divisible by seven begin with 2."""
+        wrong = (np.asarray(x) % 7 == 0) & (np.arange(10) == 0)
+        return tf.one_hot(np.asarray(written) + 1 + wrong, 13), tf.zeros((len(x), 1))
+
+    rows = np.arange(2500)[::-1]
+    written = alone(counts_on, rows)
+    begins = 1 + (rows % 7 == 0)
+    assert np.array_equal(written, begins[:, None] + np.arange(10))
+    forced = with_teacher(counts_on, rows)
+    assert np.array_equal(forced[:, 1:], target[rows][:, 1:])
+    assert np.array_equal(forced[:, 0], begins)
+    assert np.array_equal(exactly_right(written, rows), rows % 7 != 0)
+
+
+def test_the_table_of_parts_is_a_mean_of_weights():
+    at = np.array([[0, 0, 1, 2, 3], [2, 1, 0, 3, 3]])
+    rng = np.random.default_rng(11)
+    A = scipy.special.softmax(rng.normal(size=(2, 4, 10, 5)), axis=3)
+    part_table, *_ = functions(
+        "part_table",
+        "in_parts",
+        "shifted",
+        "PARTS",
+        source=np.array([[0], [1]]),
+        target=np.zeros((2, 10), int),
+    )
+    table = part_table(lambda x, written: (np.zeros((len(x), 1)), A[x[:, 0]]), [1, 0], at[::-1])
+    for row, columns in enumerate(([0, 1, 2, 3], [5, 6], [8, 9])):
+        for part in range(4):
+            expected = [
+                A[i, head, column, at[i] == part].sum()
+                for i in (0, 1)
+                for head in range(4)
+                for column in columns
+            ]
+            assert table[row, part] == pytest.approx(np.mean(expected))
+
+
+def test_masks_and_softmax_at_their_edges():
+    softmax, causal_mask = functions("softmax", "causal_mask")
+    scores = np.array([[1000.0, 1001.0, -np.inf], [-5.0, 0.0, 5.0]])
+    np.testing.assert_allclose(softmax(scores), scipy.special.softmax(scores, axis=1), atol=1e-15)
+    for ahead in (-1, 0, 2):
+        expected = [[j <= i + ahead for j in range(4)] for i in range(4)]
+        assert causal_mask(4, ahead).tolist() == expected
+
+
+def test_a_head_that_looks_back_needs_more_than_a_factor_of_twenty():
+    def refused(factor, moved=-1):
+        back_weight, linear, sinusoids, turn, *_ = functions(
+            "back_weight", "linear", "sinusoids", "turn", "softmax", "attention"
+        )
+
+        def looks_back(PE):
+            return factor * PE @ turn(moved, PE.shape[1]).T, PE
+
+        assert linear(looks_back) < 1e-9
+        return not (back_weight(5)(looks_back) and back_weight(100)(looks_back))
+
+    assert refused(20) and refused(40, moved=1) and not refused(40)
+    (linear, *_) = functions("linear", "sinusoids")
+    assert linear(lambda PE: (PE**2, PE)) > 0.01

@@ -236,3 +236,70 @@ def test_code_and_notebooks_pass_ruff(what):
 def test_no_line_is_exempt_from_the_layout():
     for path in [*ROOT.glob("[a-z]*.py"), *CHAPTERS, *(ROOT / "tests").glob("[a-z]*.py")]:
         assert "fmt: " + "skip" not in path.read_text(encoding="utf-8"), path
+
+
+def calls_in(notebook, name):
+    """The calls of one helper in a chapter."""
+    for cell in code(notebook):
+        for node in ast.walk(ast.parse(cell.source)):
+            if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == name:
+                yield node
+
+
+def last_place(sides):
+    """One in the last place of the longest number that is written out, if it has three decimals or more."""
+    numbers = [part.value for side in sides for part in ast.walk(side) if hasattr(part, "value")]
+    places = [len(repr(n).partition(".")[2]) for n in numbers if isinstance(n, float)]
+    longest = min(max(places, default=0), 6)
+    return 10.0**-longest if longest >= 3 else 0
+
+
+# What is coarser than 1e-8, by the words that its name begins with: the largest bound, and why it is no smaller.
+SINGLE, SUMMED, STEPPED = 1e-6, 1e-4, 1e-3
+COARSE = {
+    # float32 holds seven digits, so single operations on numbers around 1 agree to six of them
+    SINGLE: {
+        *("Adam's first step", "training: by hand = Keras", "running mean and variance"),
+        *("at work: by hand = Keras", "Keras' global_clipnorm", "weight ", "gradient = weights"),
+        *("Grad-CAM = weighted maps", "upper left tile", "a block by hand = Keras"),
+        # steps that have nearly, not quite, arrived, and a slope that is taken by difference
+        *("curvature ", "clipped, after 200 steps", "along it, slopes change"),
+        *("saturating: slope", "the other: slope"),
+    },
+    # sums of many float32 numbers, or numbers far from 1
+    SUMMED: {
+        *("probabilities, NumPy and Keras", "test loss, NumPy and Keras", "own weights, all equal"),
+        *("turned by 90 degrees", "hiding = what was inside", "certain: right", "by formula"),
+        *("losses", "logit ", "cheapest threshold"),
+        # reckoned on paper with four decimals
+        "first word, as on paper",
+    },
+    # float32 after whole trainings, and the best of a thousand values tried
+    STEPPED: {"trained once more", "shuffled characters", "{name}: D* = the best"},
+    # limits that draws come near to, and an average over draws
+    0.02: {"from the one limit", "costs, drawn"},
+}
+
+
+def test_no_bound_of_two_equal_arrays_is_wider_than_its_numbers_warrant(chapter):
+    """float64 to 1e-8; a number written out to its last place; anything coarser is named above, with the reason."""
+    for call in calls_in(chapter, "check_close"):
+        name = ast.unparse(call.args[0])
+        (within,) = [keyword.value for keyword in call.keywords if keyword.arg == "within"]
+        if not isinstance(within, ast.Constant):
+            assert ast.unparse(within) == "rounding", f"{name}: its bound is no number"
+            continue
+        words = name.lstrip("f").strip("'\"")
+        named = [bound for bound, names in COARSE.items() if words.startswith(tuple(names))]
+        assert 0 <= within.value <= max([1e-8, last_place(call.args[1:3]), *named]), (
+            f"{name}: {within.value:g} is wide; say why in COARSE, or make it smaller"
+        )
+
+
+def test_nothing_is_compared_with_itself(chapter):
+    for call in calls_in(chapter, "check_close"):
+        if len(call.args) == 3:
+            assert ast.dump(call.args[1]) != ast.dump(call.args[2]), ast.unparse(call)
+    for call in calls_in(chapter, "claim"):
+        bounds = [ast.dump(keyword.value) for keyword in call.keywords]
+        assert ast.dump(call.args[1]) not in bounds, ast.unparse(call)

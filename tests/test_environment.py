@@ -1,5 +1,7 @@
 """pyproject.toml, both locks, environment.yml, run.py and the workflow say the same."""
 
+import functools
+import os
 import re
 import tomllib
 from pathlib import Path
@@ -42,6 +44,7 @@ MACHINES = [
 ]
 
 
+@functools.cache
 def pins(name):
     """The requirements of a lock."""
     return [
@@ -186,11 +189,12 @@ CACHES = {"__pycache__", "bigmodel_helpers.egg-info", "downloads", "work"}
 
 def project_files():
     """The book's texts; not what git, editors, Python or readers keep beside them."""
-    for path in ROOT.rglob("*"):
-        parts = path.relative_to(ROOT).parts
-        hidden = any(part.startswith(".") for part in parts) and parts[0] not in (".ci", ".github")
-        if path.is_file() and path.suffix in TEXTS and not hidden and not CACHES & set(parts):
-            yield path
+    for folder, below, names in os.walk(ROOT):
+        shown = [name for name in below if not name.startswith(".") or name in (".ci", ".github")]
+        below[:] = set(shown) - CACHES  # an environment holds tens of thousands of files
+        for path in (Path(folder, name) for name in names if not name.startswith(".")):
+            if path.suffix in TEXTS:
+                yield path
 
 
 def test_no_file_names_a_package_index_or_somebodys_home():

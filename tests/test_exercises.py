@@ -51,3 +51,97 @@ def test_every_answer_gets_its_sentence(attempt, cases, start, capsys):
     bh.check(attempt, cases)
     printed = capsys.readouterr().out
     assert printed.startswith(start) and printed.count("\n") == 1
+
+
+TWO = [("both", lambda answer: answer, (1.0, 2.0))]
+
+
+@pytest.mark.parametrize(
+    ("attempt", "cases", "start"),
+    [
+        # a millionth apart is equal, twice that is not
+        (1.0000009, [("one", lambda a: a, 1.0)], "correct"),
+        (1.000002, [("one", lambda a: a, 1.0)], "not yet: for one, found 1, expected 1"),
+        (0.999998, [("one", lambda a: a, 1.0)], "not yet"),
+        ([1.0, 2.000002], [("list", lambda a: a, [1.0, 2.0])], "not yet"),
+        # a part too many or too few, or the parts in another order
+        ((1.0, 2.0, 3.0), TWO, "not yet: for both, found (1, 2, 3), expected (1, 2)"),
+        ((1.0,), TWO, "not yet: for both, found (1), expected (1, 2)"),
+        ((), TWO, "not yet"),
+        (1.0, TWO, "not yet: for both, found 1, expected (1, 2)"),
+        ((1.0, 2.0), [("one", lambda a: a, 1.0)], "not yet: for one, found (1, 2), expected 1"),
+        ((2.0, 1.0), TWO, "not yet"),
+        ([1.0, 2.0], TWO, "correct"),
+        (np.array([1.0, 2.0]), TWO, "correct"),
+        (np.array([1.0, 3.0]), [("two", lambda a: a, np.array([1.0, 2.0]))], "not yet"),
+        (((1.0, 2.0), "a"), [("parts", lambda a: a, ((1.0, 2.0), "a"))], "correct"),
+        (((1.0, 2.1), "a"), [("parts", lambda a: a, ((1.0, 2.0), "a"))], "not yet"),
+        ((1.0, None), TWO, "not done yet"),
+        ([1.0, ...], TWO, "not done yet"),
+        # shapes are not stretched, and a number is no truth
+        (np.array([3.0, 3.0]), [("one", lambda a: a, 3.0)], "not yet"),
+        (3.0, [("two", lambda a: a, np.array([3.0, 3.0]))], "not yet"),
+        (np.ones(3, bool), [("truths", lambda a: a, np.ones((1, 3), bool))], "not yet"),
+        (np.array([True, False]), [("truths", lambda a: a, [True, True])], "not yet"),
+        (np.array([True, False]), [("truths", lambda a: a, np.array([True, True]))], "not yet"),
+        (True, [("one", lambda a: a, 1)], "correct"),
+        (0, [("a truth", lambda a: a, True)], "not yet"),
+        (2, [("a truth", lambda a: a, True)], "not yet"),
+        (True, [("two", lambda a: a, 2)], "not yet"),
+        (True, [("nearly one", lambda a: a, 1.0000001)], "not yet"),
+        (1.0000001, [("a truth", lambda a: a, True)], "not yet"),
+        (np.array(["a", "b"]), [("words", lambda a: a, np.array(["a", "c"]))], "not yet"),
+        (np.array(["a", "b"]), [("words", lambda a: a, np.array(["a", "b"]))], "correct"),
+        ("two", [("a number", lambda a: a, 2)], "not yet: for a number, found two, expected 2"),
+        ({"a": 1}, [("a dictionary", lambda a: a, {"a": 1})], "correct"),
+        ({"a": 1}, [("a dictionary", lambda a: a, {"a": 2})], "not yet"),
+    ],
+)
+def test_what_is_equal_and_what_is_not(attempt, cases, start, capsys):
+    bh.check(attempt, cases)
+    assert capsys.readouterr().out.startswith(start)
+
+
+def test_how_far_apart_numbers_may_lie_can_be_said(capsys):
+    for answer, start in ((1.25, "correct"), (0.75, "correct"), (1.26, "not yet")):
+        bh.check(answer, [("one", lambda a: a, 1.0)], within=0.25)
+        bh.check((answer, 1.0), [("two", lambda a: a, (1.0, 1.0))], within=0.25)
+        assert [line[: len(start)] for line in capsys.readouterr().out.splitlines()] == 2 * [start]
+
+
+@pytest.mark.parametrize(
+    ("answer", "line", "last"),
+    [
+        (lambda n: n * 2, "correct: 4 of 4 cases hold", 3),
+        (lambda n: n * n, "not yet: for 1, found 1, expected 2", 1),
+        (lambda n: None if n == 2 else n * 2, "not done yet", 2),
+        (lambda n: 1 / 0 if n == 3 else n * 2, "not yet: for 3, it stopped with ZeroDivision", 3),
+    ],
+)
+def test_cases_are_asked_in_order_up_to_the_first_that_fails(answer, line, last, capsys):
+    asked = []
+    cases = [(str(n), lambda f, n=n: asked.append(n) or f(n), n * 2) for n in range(4)]
+    assert bh.check(answer, cases) is None
+    said = capsys.readouterr().out
+    assert said.startswith(line) and said.count("\n") == 1
+    assert asked == list(range(last + 1))
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.1 + 0.2, "0.3"),
+        (np.float32(1 / 3), "0.333333"),
+        (1234567.0, "1.23457e+06"),
+        (np.array([1 / 3, 2.0]), "[0.3333 2. ]"),
+        (np.arange(20), "[ 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19]"),
+        (np.arange(21), "[ 0 1 2 ... 18 19 20]"),
+        ((1 / 3, [2, "a"]), "(0.333333, (2, a))"),
+        ("a\n  b", "a b"),
+        ("a" * 200, "a" * 200),
+        ("a" * 201, "a" * 200 + " ..."),
+    ],
+)
+def test_an_answer_is_shown_as_one_short_line(value, text, capsys):
+    bh.check(value, [("it", lambda a: a, "something else")])
+    assert capsys.readouterr().out == f"not yet: for it, found {text}, expected something else\n"

@@ -134,6 +134,10 @@ def test_a_whole_number_of_numpy_is_a_size(folder, size):
     assert bh.image_folder(folder, size).element_spec.shape == (8, 8, 3)
 
 
+def test_one_pixel_is_a_size(folder):
+    assert bh.image_folder(folder, 1).element_spec.shape == (1, 1, 3)
+
+
 @pytest.mark.parametrize("path", [None, 3, "", "a\0b", b"nowhere\xff"])
 def test_a_path_that_is_none_is_one_sentence(path):
     with pytest.raises(ValueError, match="path of a folder") as refused:
@@ -529,3 +533,9 @@ def test_memory_does_not_grow_with_the_number_of_pictures(tmp_path):
     unit = 1e6 if sys.platform == "darwin" else 1e3  # bytes there, kB elsewhere
     assert (peaks[1] - peaks[0]) / unit < 60, peaks
     assert list(temporary.glob("pictures_*")) == [], "at the end of the program nothing is left"
+
+
+def test_of_many_names_five_are_shown():
+    assert module._named(list("abcde")) == "a, b, c, d, e"
+    assert module._named(list("abcdef")) == "a, b, c, d, e, ..."
+    assert module._named(["a"]) == "a" and module._named([]) == ""

@@ -76,6 +76,8 @@ def test_an_allowed_value_passes_without_a_word(value, rules, capsys):
         (False, RATE, "a number above 0 and at most 10"),
         ("0.5", RATE, "a number above 0 and at most 10"),
         (float("inf"), {"above": 0}, "a number above 0"),
+        (float("-inf"), {"at_most": 0}, "a number at most 0"),
+        (-(10**400), {"whole": True, "at_most": 0, "multiple_of": 3}, "a multiple of 3 at most 0"),
         (5, EVEN, "an even number from 6 to 100"),
         (7, EVEN, "an even number from 6 to 100"),
         (102, EVEN, "an even number from 6 to 100"),

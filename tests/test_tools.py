@@ -1,16 +1,24 @@
 """What the commands share: choosing chapters, and the readers' copies, which are never overwritten."""
 
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import nbformat
+import numpy as np
 import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
+import bigmodel_helpers as bh
 import run
 import tools.__main__
 from tools import chapters as the_chapters
+from tools import runs
+from tools.authors import lock, mutants, robust
 from tools.authors import test as test_command
+from tools.mutation import mutants_of
 from tools.readers import fresh, lab
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -135,11 +143,26 @@ def pytest_called(monkeypatch):
 
 
 def test_all_files_are_tested_side_by_side_with_one_thread_each(pytest_called):
-    assert pytest_called() == (["-n", "8", "--dist", "loadfile"], {"1"})
+    assert pytest_called() == (["-n", "8", *test_command.SIDE_BY_SIDE], {"1"})
     assert pytest_called("-x", "-k", "data") == (
-        ["-x", "-k", "data", "-n", "8", "--dist", "loadfile"],
+        ["-x", "-k", "data", "-n", "8", *test_command.SIDE_BY_SIDE],
         {"1"},
     )
+
+
+def test_the_file_that_takes_longest_begins_first(tmp_path):
+    """Seen in what pytest collects; xdist hands the files out in this order, if told to leave them so."""
+    (tmp_path / "tests").mkdir()
+    for name in ("test_a.py", test_command.LONGEST, "test_z.py"):
+        assert name != test_command.LONGEST or (ROOT / "tests" / name).exists()
+        (tmp_path / "tests" / name).write_text("def test_one(): pass\ndef test_two(): pass\n")
+    options = ["--rootdir", tmp_path, "-c", os.devnull, "--collect-only", "-q", tmp_path]
+    program = [sys.executable, "-m", "pytest", *options, *test_command.SIDE_BY_SIDE]
+    done = subprocess.run(program, cwd=ROOT, capture_output=True, text=True)
+    collected = [line.split("::")[0] for line in done.stdout.splitlines() if "::" in line]
+    names = [test_command.LONGEST, "test_a.py", "test_z.py"]
+    assert [Path(path).name for path in collected[::2]] == names, done.stdout + done.stderr
+    assert "--no-loadscope-reorder" in test_command.SIDE_BY_SIDE
 
 
 def test_a_chapter_is_its_notebook_and_its_tests(pytest_called):
@@ -167,9 +190,9 @@ def test_files_are_found_from_the_readers_folder_and_from_the_books(pytest_calle
     monkeypatch.chdir(ROOT.parent)
     assert pytest_called("tests/test_tools.py") == ([file], {"3"})
     for option in ("--ignore", "--deselect"):
-        options = ["-q", option, file, "-x", "-n", "8", "--dist", "loadfile"]
+        options = ["-q", option, file, "-x", "-n", "8", *test_command.SIDE_BY_SIDE]
         assert pytest_called("-q", option, "tests/test_tools.py", "-x") == (options, {"1"})
-    options = ["-k", "test_tools.py", "-n", "8", "--dist", "loadfile"]
+    options = ["-k", "test_tools.py", "-n", "8", *test_command.SIDE_BY_SIDE]
     assert pytest_called("-k", "test_tools.py") == (options, {"1"})
     with pytest.raises(SystemExit, match="there is no chapter 77"):
         pytest_called("77")
@@ -188,3 +211,272 @@ def test_who_reads_needs_no_authors_packages():
     assert done.returncode == 0 and not {"nbformat", "pytest", "nbclient", "yaml"} & set(
         done.stdout.split()
     )
+
+
+# --- runs under other conditions, and what is made of them
+
+
+@pytest.fixture
+def kept(tmp_path, monkeypatch):
+    """The runs of a chapter of three code cells, kept in a folder of their own."""
+    book = tmp_path / "book"
+    (book / "bigmodel_helpers").mkdir(parents=True)
+    (book / "bigmodel_helpers" / "a.py").write_text("1")
+    monkeypatch.setattr(runs, "ROOT", book)
+    monkeypatch.setattr(runs, "KEPT", tmp_path / "kept")
+    cells = [new_markdown_cell("# ?"), *(new_code_cell(text) for text in ("a", "b", "c"))]
+    for number, cell in enumerate(cells[1:]):
+        cell.outputs = [new_output("stream", name="stdout", text=f"{number}\n")]
+    nbformat.write(new_notebook(cells=cells), book / "01_one.ipynb")
+    return book / "01_one.ipynb"
+
+
+def change_cell(chapter, number, source):
+    notebook = nbformat.read(chapter, as_version=4)
+    notebook.cells[number].source = source
+    nbformat.write(notebook, chapter)
+
+
+def test_runs_are_kept_until_the_code_of_the_chapter_or_a_helper_changes(kept):
+    place = runs.place_of(kept)
+    (place / "seed-0.ipynb").write_text("")
+    assert place.parent == runs.KEPT / "01_one" and runs.place_of(kept) == place
+    change_cell(kept, 0, "# Another text?")
+    assert runs.place_of(kept) == place and (place / "seed-0.ipynb").exists()
+    change_cell(kept, 2, "bb")
+    other = runs.place_of(kept)
+    assert other != place and other.is_dir() and not place.exists()
+    (runs.ROOT / "bigmodel_helpers" / "a.py").write_text("2")
+    assert runs.place_of(kept) not in (place, other)
+
+
+def test_each_claim_is_noted_and_none_stops_the_chapter(tmp_path, capsys):
+    path = tmp_path / "claims"
+    claim = runs.noted(bh.claim, path)
+    assert path.read_text() == "", "what an earlier run has noted is gone"
+    claim("a", np.float32(0.5), at_least=0.25)
+    claim("b", 0.5, at_most=0.25)
+    claim("c", 0.5, equals=0.5, within=np.float64(0.125))
+    claim("d", (1, 2), equals=(1, 2))
+    claim("e", 3, equals=4)
+    assert list(map(json.loads, path.read_text().splitlines())) == [
+        {"name": "a", "value": 0.5, "bounds": {"at_least": 0.25}, "holds": True},
+        {"name": "b", "value": 0.5, "bounds": {"at_most": 0.25}, "holds": False},
+        {"name": "c", "value": 0.5, "bounds": {"equals": 0.5, "within": 0.125}, "holds": True},
+        {"name": "d", "value": "(1, 2)", "bounds": {}, "holds": True},
+        {"name": "e", "value": "3", "bounds": {}, "holds": False},
+    ]
+    said = capsys.readouterr().out.splitlines()
+    assert len(said) == 5 and said[1].startswith("b is 0.5, but it must be at most 0.25")
+
+
+@pytest.mark.parametrize(
+    ("value", "bounds", "inside"),
+    [
+        (3, {"at_least": 1}, [2]),
+        (3, {"at_most": 7}, [4]),
+        (3, {"at_least": 1, "at_most": 7}, [2, 4]),
+        (3, {"at_least": 4}, [-1]),
+        (3, {"equals": 5, "within": 3}, [1]),
+        (7, {"equals": 5, "within": 3}, [1]),
+        (9, {"equals": 5, "within": 3}, [-1]),
+    ],
+)
+def test_how_far_a_number_lies_inside_its_bounds(value, bounds, inside):
+    assert runs.distances(value, bounds) == inside
+
+
+def test_room_is_the_mean_s_distance_to_the_nearest_bound_in_deviations():
+    values = [1.0, 2.0, 3.0]
+    assert runs.room(values, {"at_least": -2}) == 4
+    assert runs.room(values, {"at_least": -2, "at_most": 5}) == 3
+    assert runs.room(values, {"at_most": 1}) == -1
+    assert runs.room([4.0, 4.0 + 1e-13], {"at_least": 4}) == float("inf")
+    assert runs.room([1e6, 1e6 + 1e-7], {"at_least": 4}) == float("inf")
+    assert runs.room([0.0, 1e-9], {"at_least": -1}) < float("inf")
+
+
+@pytest.mark.parametrize(
+    ("options", "seeds"),
+    [
+        ([], range(10)),
+        (["--seeds", "2"], range(2)),
+        (["--seeds=30"], range(30)),
+        (["--seeds", "100-129"], range(100, 130)),
+        (["--seeds", "1-100"], range(1, 101)),
+    ],
+)
+def test_seeds_can_be_asked_for(options, seeds):
+    assert robust.seeds_asked_for(options) == seeds
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--seeds", "1"], "1 seeds asked for; from 2 to 100"),
+        (["--seeds", "101"], "101 seeds"),
+        (["--seeds", "7-7"], "1 seeds"),
+        (["--seeds", "0-100"], "101 seeds"),
+        (["--seeds"], "robust does not know --seeds; it takes"),
+        (["--seeds", "-3"], "does not know --seeds -3"),
+        (["--speed", "3"], "does not know --speed 3"),
+    ],
+)
+def test_seeds_that_cannot_be_had_are_refused(options, words):
+    with pytest.raises(SystemExit, match=words):
+        robust.seeds_asked_for(options)
+
+
+def run_of(kept, label, values, stopped="", texts=("0\n", "1\n", "2\n"), holds=True):
+    """Keep a run: its outputs, and a claim with two numbers."""
+    notebook = nbformat.read(kept, as_version=4)
+    for cell, text in zip(notebook.cells[1:], texts):
+        cell.outputs[0].text = text
+    notebook.metadata["stopped"] = stopped
+    place = runs.place_of(kept)
+    nbformat.write(notebook, place / f"{label}.ipynb")
+    lines = [
+        {"name": "loss", "value": value, "bounds": {"at_most": 9.0}, "holds": holds}
+        for value in values
+    ]
+    lines.append({"name": "count", "value": "3", "bounds": {}, "holds": True})
+    (place / f"{label}.claims").write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+@pytest.fixture
+def reported(kept, monkeypatch, capsys):
+    """What `report` returns, prints and draws of some runs."""
+    drawn = []
+    monkeypatch.setattr(robust, "draw", lambda rows, path: drawn.append((rows, path)))
+    monkeypatch.setattr(robust, "read_envelopes", lambda stem: {})
+
+    def report(**runs_of_labels):
+        for label, options in runs_of_labels.items():
+            run_of(kept, label.replace("_", "-"), **options)
+        failed = robust.report(kept, [label.replace("_", "-") for label in runs_of_labels])
+        return failed, capsys.readouterr().out.splitlines(), drawn
+
+    return report
+
+
+def test_a_claim_s_numbers_are_told_over_the_seeds_and_no_other_runs(reported):
+    failed, lines, drawn = reported(
+        seed_0={"values": [1.0, 4.0]},
+        seed_1={"values": [3.0, 8.0]},
+        **{"2_threads": {"values": [100.0, 100.0]}},
+    )
+    assert failed is False
+    assert lines[:2] == ["", "01_one: claims over 2 seeds"]
+    assert [line.split() for line in lines[3:]] == [
+        "1 2 3 1.414 4.9 loss; at most 9".split(),
+        "4 6 8 2.828 1.1! loss (2); at most 9".split(),
+    ]
+    ((rows, path),) = drawn
+    assert [row[:3] for row in rows] == [
+        ("loss", {"at_most": 9.0}, [1.0, 3.0]),
+        ("loss (2)", {"at_most": 9.0}, [4.0, 8.0]),
+    ]
+    assert path == robust.KEPT / "01_one.png"
+
+
+def test_what_never_varies_or_lies_at_its_ceiling_is_said(reported):
+    _, lines, _ = reported(seed_0={"values": [9.0, 2.0]}, seed_1={"values": [9.0, 2.0]})
+    assert [line.split()[4] for line in lines[3:]] == ["same", "same"]
+
+
+@pytest.mark.parametrize(
+    ("options", "fault"),
+    [
+        ({"stopped": "ValueError: no"}, "stopped: ValueError: no"),
+        ({"holds": False}, "not so: loss: 1.0"),
+        ({"texts": ("0\n", "1\n", "3\n")}, "code cell 3: '2\\n' has become '3\\n'"),
+    ],
+)
+def test_a_run_that_stops_or_says_something_else_has_failed(reported, options, fault):
+    failed, lines, _ = reported(seed_0={"values": [1.0]}, seed_1={"values": [1.0], **options})
+    assert failed is True and f"01_one, seed-1: {fault}" in lines
+    assert not [line for line in lines if "seed-0" in line]
+
+
+def test_a_lock_leaves_out_what_another_one_holds_for_the_same_machines(tmp_path):
+    pin = "{}=={} ; os == 'a' \\\n    --hash=sha256:1\n    --hash=sha256:2\n".format
+    own, other = tmp_path / "own", tmp_path / "other"
+    other.write_text(pin("a", "1") + pin("b", "1"))
+    own.write_text(pin("a", "1") + pin("b", "2") + pin("c", "1"))
+    lock.leave_out(own, other)
+    assert own.read_text() == pin("b", "2") + pin("c", "1")
+
+
+# --- defects
+
+
+def test_who_holds_a_file_is_known_for_each_that_is_planted():
+    for path in (
+        "conftest.py",
+        *(f"bigmodel_helpers/{n}.py" for n in ("claims", "explore", "data")),
+    ):
+        held = mutants.holders_of(path)
+        assert held and all((ROOT / name).exists() for name in held), path
+    assert mutants.holders_of("bigmodel_helpers/claims.py") == [
+        "bigmodel_helpers/claims.py",
+        "tests/test_claims.py",
+        "tests/test_exercises.py",
+    ]
+    assert mutants.path_in_the_book("bigmodel_helpers/../conftest.py") == "conftest.py"
+    with pytest.raises(SystemExit, match="there is no file nowhere.py in the book"):
+        mutants.path_in_the_book("nowhere.py")
+    assert mutants.count_asked_for([]) is None and mutants.count_asked_for(["--count", "7"]) == 7
+    for options in (["--count"], ["--count=0"], ["--cuont", "3"]):
+        with pytest.raises(SystemExit, match="it takes --count 60"):
+            mutants.count_asked_for(options)
+
+
+def test_the_table_counts_what_was_noticed_and_names_what_was_not():
+    first, second = mutants_of("y = a + b")[:2]
+    lines = mutants.table([
+        ("a.py", 5, {first: "tests/test_a.py::test_b", second: ""})
+    ]).splitlines()
+    assert lines[-2].split() == ["2", "5", "1", "50.0%", "a.py"]
+    assert lines[-1] == f"nobody noticed a.py, {second.kind} at {second.description}"
+
+
+def test_verdicts_are_kept_until_the_file_or_a_test_of_it_changes(tmp_path, monkeypatch):
+    monkeypatch.setattr(mutants, "ROOT", tmp_path)
+    monkeypatch.setattr(mutants, "KEPT", tmp_path / "kept")
+    (tmp_path / "a.py").write_text("1")
+    (tmp_path / "test_a.py").write_text("2")
+    one, two = mutants_of("y = a + b")[:2]
+    kept = mutants.Kept("a.py", ["a.py", "test_a.py"])
+    kept.set(one, "")
+    assert kept.get(one) == "" and kept.get(two) is None
+    assert mutants.Kept("a.py", ["a.py", "test_a.py"]).get(one) == ""
+    (tmp_path / "test_a.py").write_text("3")
+    assert mutants.Kept("a.py", ["a.py", "test_a.py"]).get(one) is None
+
+
+def test_a_defect_that_a_test_sees_is_noticed_one_that_none_sees_is_not_and_the_clock_ends_what_hangs(
+    tmp_path, monkeypatch
+):
+    """On a book of one function, whose test holds its sum and nothing else."""
+    book = tmp_path / "book"
+    for name, text in {
+        "bigmodel_helpers/__init__.py": "",
+        "a.py": "def add(a, b):\n    return a + b\n",
+        "tests/test_a.py": "import a\ndef test_it():\n    assert a.add(2, 2) == 4\n",
+    }.items():
+        (book / name).parent.mkdir(parents=True, exist_ok=True)
+        (book / name).write_text(text)
+    monkeypatch.setattr(mutants, "ROOT", book)
+    monkeypatch.setattr(mutants, "WARM", ("pytest",))
+    monkeypatch.setattr(mutants, "OPTIONS", [*mutants.OPTIONS, "-c", os.devnull])
+    monkeypatch.setattr(mutants, "cores_of_this_process", lambda: 1)
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    with mutants.Copies("a.py", ["tests/test_a.py"]) as copies:
+        assert (
+            copies.who_notices("def add(a, b):\n    return a - b\n") == "tests/test_a.py::test_it"
+        )
+        assert copies.who_notices("def add(a, b):\n    return a * b\n") == ""
+        copies.timeout = 2
+        assert copies.who_notices("import time\ntime.sleep(60)\n") == "the clock"
+    assert not copies.folder.exists()
+    assert (book / "a.py").read_text() == "def add(a, b):\n    return a + b\n"

@@ -17,10 +17,13 @@ import nbformat
 from tools.chapters import ROOT, THREADS
 
 KEPT = ROOT / ".runs"  # ignored by git; may be deleted at any time
+FIGURES_OF = "1-threads"  # the run whose Matplotlib figures are kept, to plant faults in them
 INSIDE = """import sys
 sys.path.insert(0, {root!r})
 import bigmodel_helpers
+from tools.figures import watch
 from tools.runs import noted
+watch({figures!r})
 bigmodel_helpers.claim = noted(bigmodel_helpers.claim, {path!r})"""
 
 
@@ -69,7 +72,8 @@ def run(chapter, place, label, parameters, environ):
     os.environ.update(dict.fromkeys(THREADS, "1") | environ)
     part, noting = place / f"{label}.part.ipynb", place / f"{label}.claims"
     notebook = nbformat.read(chapter, as_version=4)
-    source = INSIDE.format(root=str(ROOT), path=str(noting))
+    figures = str(place / "figures") if label == FIGURES_OF else None
+    source = INSIDE.format(root=str(ROOT), path=str(noting), figures=figures)
     notebook.cells.insert(0, nbformat.v4.new_code_cell(source))
     nbformat.write(notebook, part)
     stopped = ""

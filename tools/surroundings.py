@@ -9,7 +9,8 @@ import tempfile
 from pathlib import Path
 
 # Python's own variables change which modules are found and how they run; these only say where and how to write.
-HARMLESS = {"PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX", "PYTHONUTF8"}
+# PYTHONDONTWRITEBYTECODE is not among them: with it each kernel would compile TensorFlow anew, seven seconds each time.
+HARMLESS = {"PYTHONUNBUFFERED", "PYTHONPYCACHEPREFIX", "PYTHONUTF8"}
 FOREIGN = ("JUPYTER_PATH", "JUPYTER_CONFIG_PATH", "JUPYTER_NO_CONFIG", "MATPLOTLIBRC", "MPLBACKEND")
 
 

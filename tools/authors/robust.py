@@ -15,14 +15,15 @@ import statistics
 import sys
 
 import nbformat
-from nbval.plugin import coalesce_streams, get_sanitize_patterns
+from nbval.plugin import coalesce_streams
 
 from tools.authors.test import cores_of_this_process
-from tools.chapters import ROOT, THREADS, chapters_named, names_and_options
+from tools.chapters import THREADS, chapters_named, names_and_options
+from tools.figures import read_envelopes
+from tools.outputs import changed_faults, changed_texts
 from tools.runs import KEPT, distances, read_run, room, runs_side_by_side
 
 ENOUGH = 4  # standard deviations between the mean of a claim and its bound
-RULES = get_sanitize_patterns((ROOT / "tests" / "nbval_sanitize.cfg").read_text(encoding="ascii"))
 SAME_SEED = [
     (f"{n}-threads", {}, dict.fromkeys(THREADS, str(n)) | {"TF_ENABLE_ONEDNN_OPTS": "1"})
     for n in (1, 2, 4)
@@ -66,7 +67,7 @@ def report(chapter, labels):
         fresh, claims = read_run(chapter, label)
         faults = [f"stopped: {fresh.metadata.stopped}"] if fresh.metadata.stopped else []
         faults += [f"not so: {c['name']}: {c['value']}" for c in claims if not c["holds"]]
-        faults += faults or changed(stored, fresh)
+        faults += faults or changed(chapter.stem, stored, fresh)
         failed |= bool(faults)
         for fault in faults:
             print(f"{chapter.stem}, {label}: {fault}")
@@ -95,31 +96,21 @@ def report(chapter, labels):
     return failed
 
 
-def changed(stored, fresh):
-    """The code cells whose text or figure differs from the stored one."""
+def changed(stem, stored, fresh):
+    """The code cells whose texts or figures differ from the stored ones."""
     faults = []
+    envelopes = read_envelopes(stem)
     cells = [
         [cell for cell in notebook.cells if cell.cell_type == "code"]
         for notebook in (stored, fresh)
     ]
     for number, (before, now) in enumerate(zip(*cells, strict=True), 1):
-        texts = [sanitized(text_of(cell)) for cell in (before, now)]
-        if texts[0] != texts[1]:
-            faults.append(f"code cell {number}\n  stored: {texts[0]}\n  now:    {texts[1]}")
+        outputs = [coalesce_streams(cell.outputs) for cell in (before, now)]
+        found = changed_texts(*outputs) or changed_faults(
+            before, *outputs, envelopes.get(before.id)
+        )
+        faults += [f"code cell {number}: {fault}" for fault in found]
     return faults
-
-
-def text_of(cell):
-    return "\n".join(
-        output.get("text") or output.get("data", {}).get("text/plain", "")
-        for output in coalesce_streams(cell.outputs)
-    )
-
-
-def sanitized(text):
-    for pattern, replacement in RULES:
-        text = re.sub(pattern, replacement, text)
-    return text
 
 
 def draw(rows, path):

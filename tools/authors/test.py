@@ -4,7 +4,8 @@ usage: python3 run.py test [CHAPTER or FILE ...] [PYTEST_OPTIONS ...]
 
 Every notebook is executed and every output compared with the stored one; the package, the book as a whole and
 JupyterLab in a browser are tested too. All of it is tested side by side, a file on each core (up to eight), because two
-threads each would only wait for each other; options such as -n 0, --pdb or -k go to pytest.
+threads each would only wait for each other, and the file that takes longest begins first; options such as -n 0, --pdb
+or -k go to pytest.
 """
 
 import os
@@ -25,6 +26,13 @@ ALONE = (
     "--dist",
     "-p",
 )  # options that decide themselves, or need one process
+LONGEST = "test_jupyterlab.py"
+SIDE_BY_SIDE = ["--dist", "loadfile", "--no-loadscope-reorder", "-p", "tools.authors.test"]
+
+
+def pytest_collection_modifyitems(items):
+    """Let the file that takes longest begin first: at the end, no core then waits for it."""
+    items.sort(key=lambda item: item.path.name != LONGEST)
 
 
 def main(arguments):
@@ -42,7 +50,7 @@ def main(arguments):
     ]
     cores = cores_of_this_process()
     if cores > 1 and not paths and not any(option.startswith(ALONE) for option in options):
-        options += ["-n", str(min(cores, 8)), "--dist", "loadfile"]
+        options += ["-n", str(min(cores, 8)), *SIDE_BY_SIDE]
         os.environ.update(dict.fromkeys(THREADS, "1"))
     os.chdir(ROOT)
     hand_over_to([sys.executable, "-m", "pytest", *options, *paths])

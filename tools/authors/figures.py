@@ -1,0 +1,134 @@
+"""learn what each figure may look like, and plant faults in it: figures [CHAPTER ...]
+
+usage: python3 run.py figures [CHAPTER ...]      uses the runs of 'robust', and runs what is missing of them
+
+A figure that comes out alike to the pixel for seeds 0 to 9, with 1, 2 and 4 threads and without oneDNN gets the tag
+`exact-figure`; for each other one, what those drawings have in common goes to tests/figures/. The tests hold new drawings
+against that. Then faults are planted in every figure, one at a time (blanked, mirrored, series swapped or dropped, wrong
+colour scale, axis unlabelled, panels exchanged ...); printed are how many are noticed, which are not, and how many
+drawings of seeds that nothing was learnt from would be false alarms.
+"""
+
+import pickle
+import sys
+
+import nbformat
+
+from tools.authors.refresh import normal_form
+from tools.authors.robust import SAME_SEED
+from tools.authors.test import cores_of_this_process
+from tools.chapters import chapters_named
+from tools.figure_faults import faults_of, planted
+from tools.figures import (
+    CHANGED_AT_MOST,
+    changed_pixels,
+    contradictions,
+    drawn,
+    faults_of_picture,
+    learnt,
+    name_of,
+    picture_of,
+    rendered,
+    write_envelopes,
+)
+from tools.runs import FIGURES_OF, place_of, read_run, runs_side_by_side
+
+LEARNT_FROM = [(f"seed-{seed}", {"seed": seed}, {}) for seed in range(10)] + SAME_SEED
+INVISIBLE = 0.00002  # of the pixels: a fault that changes fewer cannot be seen
+
+
+def main(arguments):
+    chapters = chapters_named(arguments)
+    tasks = [(chapter, *run) for chapter in chapters for run in LEARNT_FROM]
+    for line in runs_side_by_side(tasks, cores_of_this_process()):
+        print(line, flush=True)
+    for chapter in chapters:
+        learn(chapter)
+        print(chapter.stem, plant(chapter), sep=": ", flush=True)
+
+
+def learn(chapter):
+    """Tag the exact figures of a chapter, and store what the drawings of each other one have in common."""
+    drawings = drawings_of(chapter, [label for label, _, _ in LEARNT_FROM])
+    notebook = nbformat.read(chapter, as_version=4)
+    envelopes = {}
+    for cell in notebook.cells:
+        if cell.id not in drawings:
+            continue
+        words, pictures = zip(*drawings[cell.id].values())
+        tags = [tag for tag in cell.metadata.get("tags", []) if tag != "exact-figure"]
+        if is_exact(pictures):
+            tags.append("exact-figure")
+        else:
+            envelopes[cell.id] = learnt(words, pictures)
+        cell.metadata.pop("tags", None)
+        if tags:
+            cell.metadata["tags"] = tags
+    chapter.write_text(normal_form(notebook), encoding="utf-8", newline="\n")
+    write_envelopes(chapter.stem, envelopes)
+
+
+def drawings_of(chapter, labels):
+    """For each cell with a figure, `{label: (what it shows, picture)}`."""
+    found = {}
+    for label in labels:
+        notebook, _ = read_run(chapter, label)
+        if notebook.metadata.stopped:
+            sys.exit(f"{chapter.stem} stopped with {label}: {notebook.metadata.stopped}")
+        for cell in notebook.cells:
+            for output in cell.get("outputs", []):
+                if "image/png" in output.get("data", {}):
+                    words = output.metadata["image/png"]["drawn"]
+                    picture = picture_of(output.data["image/png"])
+                    found.setdefault(cell.id, {})[label] = words, picture
+    return found
+
+
+def is_exact(pictures):
+    first = pictures[0]
+    return all(p.shape == first.shape and not changed_pixels(first, p) for p in pictures)
+
+
+def plant(chapter):
+    """Plant every fault in every figure of a chapter; say how many are noticed, and which are not."""
+    learnt_from = [label for label, _, _ in LEARNT_FROM]
+    others = [path.stem for path in place_of(chapter).glob("seed-*.ipynb")]
+    others = [label for label in others if label not in learnt_from and ".part" not in label]
+    folder, lines = place_of(chapter) / "figures", []
+    planted_all = noticed_all = alarms = drawings = 0
+    fresh = drawings_of(chapter, others) if others else {}
+    for cell, by_label in drawings_of(chapter, learnt_from).items():
+        words, pictures = zip(*by_label.values())
+        envelope = None if is_exact(pictures) else learnt(words, pictures)
+        notebook, _ = read_run(chapter, FIGURES_OF)
+        (stored,) = [c.outputs for c in notebook.cells if c.id == cell]
+        png = [o.data["image/png"] for o in stored if "image/png" in o.get("data", {})][0]
+        figure = pickle.loads((folder / f"{name_of(png)}.pickle").read_bytes())
+        own = picture_of(png)
+        for label, (says, picture) in fresh.get(cell, {}).items():
+            drawings += 1
+            if found := noticed(envelope, own, says, picture):
+                alarms += 1
+                lines.append(f"  false alarm, cell {cell}, {label}: {found[0]}")
+        for kind, what, change in faults_of(figure):
+            changed = planted(figure, change)
+            picture = rendered(changed)
+            if picture.shape == own.shape and changed_pixels(own, picture) < INVISIBLE:
+                continue
+            planted_all += 1
+            if noticed(envelope, own, drawn(changed), picture):
+                noticed_all += 1
+            else:
+                lines.append(f"  not noticed: cell {cell}, {kind}, {what}")
+    share = noticed_all / max(planted_all, 1)
+    first = f"{noticed_all} of {planted_all} faults noticed ({share:.1%}); {alarms} false alarms in {drawings} drawings"
+    return "\n".join([first, *lines])
+
+
+def noticed(envelope, own, says, picture):
+    """What the tests would say of a drawing of this figure."""
+    if envelope:
+        return contradictions(envelope["drawn"], says) + faults_of_picture(envelope, picture)
+    if picture.shape != own.shape or changed_pixels(own, picture) > CHANGED_AT_MOST:
+        return ["the pixels have changed"]
+    return []

@@ -1,0 +1,258 @@
+"""Plants defects in the cells of chapters, one at a time, and finds out who notices.
+
+A chapter runs once in a kernel. Before it goes on from a cell, each defect of that cell is planted there: the changed
+cell is run, then those below that use what it made, until something differs from what is stored; then the cells as they
+are, which must show again what is stored (else the kernel begins anew). What nobody noticed in this way is run whole in a
+fresh kernel, and at last by the chapter's tests.
+"""
+
+import ast
+import hashlib
+import itertools
+import json
+import os
+import time
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+
+import nbformat
+from jupyter_client.manager import start_new_kernel
+from nbformat.v4 import output_from_msg
+from nbval.plugin import coalesce_streams
+
+from tools.authors.test import cores_of_this_process
+from tools.chapters import ROOT, THREADS, chapters_named
+from tools.figures import read_envelopes
+from tools.mutation import chosen, mutants_of
+from tools.outputs import WATCHING, changed_faults, changed_texts
+
+KEPT = ROOT / ".runs" / "mutants"
+NOTICED_BY = ("claim", "error", "output", "figure", "pytest", "nobody")
+COUNT = 60
+NOT_PLANTED = {"parameters"}  # settings may be turned
+
+
+def plant(names, count):
+    """Plant `count` defects in each of the chapters, side by side; print a table and what nobody noticed."""
+    chapters = chapters_named(names)
+    with ProcessPoolExecutor(cores_of_this_process(), get_context("spawn")) as pool:
+        futures = [pool.submit(verdicts, chapter, count or COUNT) for chapter in chapters]
+        for future in as_completed(futures):
+            future.result()
+    rows = [verdicts(chapter, count or COUNT) for chapter in chapters]
+    print("\nplanted", *(f"{who:>8}" for who in NOTICED_BY), "   noticed  chapter")
+    for chapter, found in zip(chapters, rows):
+        seen = [sum(who.split(":")[0] == kind for _, who in found) for kind in NOTICED_BY]
+        share = 1 - seen[-1] / max(len(found), 1)
+        print(f"{len(found):7}", *(f"{n:8}" for n in seen), f"{share:10.1%}  {chapter.stem}")
+    for chapter, found in zip(chapters, rows):
+        for where, who in found:
+            if who == "nobody":
+                print(f"nobody noticed in {chapter.stem}: {where}")
+
+
+def defects_of(notebook, count):
+    """`(number of the cell among all cells, mutant)` for a spread choice of a chapter's defects, in order."""
+    found = []
+    for number, cell in enumerate(notebook.cells):
+        if cell.cell_type == "code" and not NOT_PLANTED & set(cell.metadata.get("tags", [])):
+            found += [(number, mutant) for mutant in mutants_of(cell.source)]
+    numbers = {id(mutant): number for number, mutant in found}
+    picked = {id(mutant) for mutant in chosen([mutant for _, mutant in found], count)}
+    return [(numbers[key], m) for _, m in found if (key := id(m)) in picked]
+
+
+def verdicts(chapter, count):
+    """`(where, who noticed)` for each defect of a chapter; what is known of this chapter already is not run again."""
+    os.environ.update(dict.fromkeys(THREADS, "1"))
+    notebook = nbformat.read(chapter, as_version=4)
+    kept = Verdicts(chapter, notebook)
+    defects = [
+        (number, mutant, f"cell {number}, {mutant.kind}, {mutant.description}")
+        for number, mutant in defects_of(notebook, count)
+    ]
+    waiting = [defect for defect in defects if defect[2] not in kept.found]
+    if waiting:
+        with Chapter(chapter, notebook) as running:
+            for number, mutant, where in waiting:
+                who = running.who_notices(number, mutant.source)
+                if who == "nobody":
+                    who = running.who_notices_in_a_whole_run(number, mutant.source)
+                if who == "nobody":
+                    who = who_of_the_tests(chapter, notebook, number, mutant.source)
+                kept.note(where, who)
+                print(f"{chapter.stem}, {where}: {who}", flush=True)
+    return [(where, kept.found[where]) for _, _, where in defects]
+
+
+class Verdicts:
+    """What is known of the defects of a chapter as it is."""
+
+    def __init__(self, chapter, notebook):
+        digest = hashlib.sha256()
+        for cell in notebook.cells:
+            digest.update(cell.source.encode() + b"\0")
+        for path in sorted((ROOT / "tools").glob("[fmo][iu][gt]*.py")):
+            digest.update(path.read_bytes())
+        if (tests := tests_of(chapter)).exists():
+            digest.update(tests.read_bytes())
+        KEPT.mkdir(parents=True, exist_ok=True)
+        self.path = KEPT / f"{chapter.stem}.{digest.hexdigest()[:12]}.json"
+        for old in KEPT.glob(f"{chapter.stem}.*.json"):
+            if old != self.path:
+                old.unlink()
+        self.found = json.loads(self.path.read_text("utf-8")) if self.path.exists() else {}
+
+    def note(self, where, who):
+        self.found[where] = who
+        part = self.path.with_suffix(".part")
+        part.write_text(json.dumps(self.found, indent=1), encoding="utf-8")
+        os.replace(part, self.path)
+
+
+class Chapter:
+    """A chapter in a kernel, as far as it has run."""
+
+    def __init__(self, chapter, notebook):
+        self.chapter, self.cells, self.kernel = chapter, notebook.cells, None
+        self.envelopes = read_envelopes(chapter.stem)
+        self.names = [names_in(cell) for cell in self.cells]
+        self.seconds = {}
+
+    def __enter__(self):
+        self.begin()
+        return self
+
+    def __exit__(self, *_):
+        self.end()
+
+    def begin(self):
+        """A fresh kernel."""
+        self.end()
+        self.kernel, self.client = start_new_kernel(
+            kernel_name="python3",
+            cwd=str(self.chapter.parent),
+            extra_arguments=["--log-level=ERROR"],
+        )
+        self.client.execute_interactive(WATCHING, store_history=False)
+        self.reached = 0
+
+    def end(self):
+        if self.kernel:
+            self.client.stop_channels()
+            self.kernel.shutdown_kernel(now=True)
+            self.kernel = None
+
+    def run(self, number, source):
+        """Run a cell with this source; who noticed that it is not the stored one, or nothing."""
+        outputs, start = [], time.monotonic()
+
+        def take(message):
+            if message["msg_type"] in ("stream", "display_data", "execute_result", "error"):
+                outputs.append(output_from_msg(message))
+
+        allowed = 120 if number not in self.seconds else 30 + 10 * self.seconds[number]
+        try:
+            self.client.execute_interactive(source, output_hook=take, timeout=allowed)
+        except TimeoutError:
+            self.end()
+            return "error: no end"
+        if not self.kernel.is_alive():
+            self.end()
+            return "error: the kernel died"
+        if source == self.cells[number].source:
+            self.seconds[number] = time.monotonic() - start
+        return self.who_noticed(self.cells[number], outputs)
+
+    def who_noticed(self, cell, outputs):
+        for output in outputs:
+            if output.output_type == "error":
+                stated = output.ename in ("ClaimError", "AssertionError")
+                return f"{'claim' if stated else 'error'}: {output.ename}: {output.evalue[:80]}"
+        outputs = coalesce_streams(outputs)
+        stored = coalesce_streams(nbformat.from_dict(cell.outputs))
+        if changed := changed_texts(stored, outputs):
+            return f"output: {changed[0][:80]}"
+        if changed := changed_faults(cell, stored, outputs, self.envelopes.get(cell.id)):
+            return f"figure: {changed[0][:80]}"
+        return ""
+
+    def advance(self, number):
+        """Run the cells above this one that have not run yet."""
+        for above in range(self.reached, number):
+            if self.cells[above].cell_type == "code":
+                if who := self.run(above, self.cells[above].source):
+                    raise RuntimeError(f"{self.chapter.stem}: cell {above} by itself: {who}")
+        self.reached = max(self.reached, number)
+
+    def who_notices(self, number, source):
+        """Plant a defect in a cell, look who notices it there or below, and put things right again."""
+        if self.kernel is None:
+            self.begin()
+        self.advance(number)
+        ran, who = [], ""
+        for below in itertools.chain([number], self.users_of(number)):
+            ran.append(below)
+            if who := self.run(below, source if below == number else self.cells[below].source):
+                break
+        for below in ran if self.kernel else []:
+            if self.run(below, self.cells[below].source):
+                self.end()
+                break
+        return who or "nobody"
+
+    def users_of(self, number):
+        """The cells below that use what a cell made, or what those made of it."""
+        changed = set(self.names[number][0])
+        for below in range(number + 1, len(self.cells)):
+            made, used = self.names[below]
+            if changed & used:
+                changed |= made
+                yield below
+
+    def who_notices_in_a_whole_run(self, number, source):
+        """Run the whole chapter with a defect in a cell, in a kernel of its own."""
+        alone = Chapter(self.chapter, nbformat.from_dict({"cells": self.cells}))
+        alone.seconds = self.seconds
+        with alone:
+            for place, cell in enumerate(self.cells):
+                if cell.cell_type == "code":
+                    if who := alone.run(place, source if place == number else cell.source):
+                        return who
+        return "nobody"
+
+
+def names_in(cell):
+    """The names that a cell makes or changes, and those that it uses."""
+    made, used = set(), set()
+    if cell.cell_type != "code":
+        return made, used
+    for node in ast.walk(ast.parse(cell.source)):
+        if isinstance(node, ast.Name):
+            (used if isinstance(node.ctx, ast.Load) else made).add(node.id)
+        elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+            made.add(node.name)
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            if isinstance(node.func.value, ast.Name):
+                made.add(node.func.value.id)
+    return made - {"np", "tf", "keras", "bh", "rng"}, used
+
+
+def tests_of(chapter):
+    return ROOT / "tests" / f"test_{chapter.stem}.py"
+
+
+def who_of_the_tests(chapter, notebook, number, source):
+    """Which of the chapter's tests notices a defect."""
+    from tools.authors.mutants import Copies
+
+    if not tests_of(chapter).exists():
+        return "nobody"
+    changed = nbformat.from_dict(notebook)
+    before, changed.cells[number].source = changed.cells[number].source, source
+    text = nbformat.writes(changed) + "\n"
+    changed.cells[number].source = before
+    path = chapter.relative_to(ROOT).as_posix()
+    with Copies(path, [tests_of(chapter).relative_to(ROOT).as_posix()]) as copies:
+        who = copies.who_notices(text)
+    return f"pytest: {who}" if who else "nobody"
