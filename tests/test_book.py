@@ -124,12 +124,74 @@ def test_every_picture_has_a_sentence_and_no_output_knows_this_machine(chapter):
             assert not local.search(output.get("text", "") + data.get("text/plain", ""))
 
 
+NUMBER = r"\d+(?:\.\d+)?(?:e[-+]\d+)?"
+SAID_AS_A_BOUND = r"(?:at least|at most|more than|less than|under|over) "
+
+
+def numbers_in(text):
+    """The numbers of a text that stand alone, without their signs, as they are written.
+
+    >>> sorted(numbers_in("x2 fell from 0.95 to 3e-05, 12 times, see 1.2.3."))
+    ['0.95', '12', '3e-05']
+    """
+    return set(re.findall(rf"(?<![\w.,]){NUMBER}(?!\w|[.,]\d)", text))
+
+
+def forms_of(measured):
+    """How prose would quote a measured number: as it is printed, or in per cent."""
+    value = float(measured)
+    shares = {f"{100 * value:.{digits}g} %" for digits in (2, 3)} if 0.01 <= value < 1 else set()
+    return {measured, *shares}
+
+
+def stray_measurements(notebook):
+    """The measured numbers that stand in a chapter's prose, and are neither exact, nor a setting, nor a bound."""
+    texts = [
+        output.get("text", "") + output.get("data", {}).get("text/plain", "")
+        for cell in code(notebook)
+        for output in cell.outputs
+    ]
+    measured = re.findall(rf"measured -?({NUMBER})", "\n".join(texts))
+    exact = re.sub(rf"measured -?{NUMBER}", "", "\n".join(texts))
+    fixed = numbers_in(exact + "\n" + "\n".join(cell.source for cell in code(notebook)))
+    fixed |= {form for number in fixed for form in forms_of(number)}
+    text = re.sub(r"```.*?```|https?://\S+", "", "\n".join(prose(notebook)), flags=re.DOTALL)
+    text = re.sub(rf"{SAID_AS_A_BOUND}{NUMBER}(\s?%)?", "", text).replace("\N{NO-BREAK SPACE}", " ")
+    said = numbers_in(text) | {f"{n} %" for n in re.findall(rf"({NUMBER}) ?%", text)}
+    return sorted({form for number in measured for form in forms_of(number)} & said - fixed)
+
+
 def test_prose_quotes_no_stray_measurement(chapter):
     """A number that is only measured, never bounded or exact, may not stand in the prose."""
-    outputs = "\n".join(output.get("text", "") for cell in code(chapter) for output in cell.outputs)
-    for digits in re.findall(r"measured (-?\d+\.\d{3,}|-?\d\.\d+e[-+]\d+)", outputs):
-        bounds = re.findall(r"(?:at least|at most|equals) (\S+)", outputs)
-        assert digits in bounds or not any(digits in text for text in prose(chapter))
+    assert stray_measurements(chapter) == []
+
+
+MEASURED = """a: measured 0.9, at least 0.5
+b: measured 12, at most 20
+c: measured 3.1e-05, at most 1
+d: measured -0.313, at least -0.4"""
+
+
+@pytest.mark.parametrize(
+    "sentence, stray",
+    [
+        ("It reaches 0.9.", ["0.9"]),
+        ("After 12 steps, or 90 %, it stops.", ["12", "90 %"]),
+        ("The error is 3.1e-05.", ["3.1e-05"]),
+        (
+            "It falls by 31\N{NO-BREAK SPACE}%, by 31.3% exactly, by 0.313.",
+            ["0.313", "31 %", "31.3 %"],
+        ),
+        ("At least 0.5, at most 20, at least 0.9; x12, 120, 1.12 and 0.4.", []),
+    ],
+)
+def test_a_measured_number_in_the_prose_is_found_however_short_it_is(sentence, stray):
+    output = nbformat.v4.new_output("stream", text=MEASURED)
+    cells = [
+        nbformat.v4.new_code_cell("x = 7", outputs=[output]),
+        nbformat.v4.new_markdown_cell(sentence),
+    ]
+    assert stray_measurements(nbformat.v4.new_notebook(cells=cells)) == stray
 
 
 def test_exercises_have_task_stub_check_hint_and_a_folded_executed_solution(chapter):

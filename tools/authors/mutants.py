@@ -174,8 +174,8 @@ class Kept:
 class Copies:
     """Copies of the book, one for each core, in which a file is changed and its tests run."""
 
-    def __init__(self, file, tests):
-        self.file, self.tests, self.count = file, tests, cores_of_this_process()
+    def __init__(self, file, tests, count=None):
+        self.file, self.tests, self.count = file, tests, count or cores_of_this_process()
         self.context = get_context(
             "forkserver" if "forkserver" in get_all_start_methods() else "spawn"
         )

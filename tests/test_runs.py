@@ -1,0 +1,125 @@
+"""Runs of a chapter with other seeds, and of a chapter with a defect: what is kept, what is reported, who notices."""
+
+import json
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+from nbformat.v4 import new_code_cell, new_notebook
+
+import bigmodel_helpers as bh
+from tools import chapter_mutants, runs
+from tools.authors import robust
+
+SOURCES = [
+    "seed = 0  # any whole number",
+    "import numpy as np\nimport bigmodel_helpers as bh\nrng = np.random.default_rng(seed)",
+    "def double(x):\n    unused = 7\n    return 2 * x",
+    "print('twice three:', double(3))",
+    "bh.claim('a draw', rng.uniform(), at_least=0, at_most=1)",
+    "bh.claim('twice a draw', double(rng.uniform()), at_most=1.5)",
+    "answer = 1\nprint('the end')",
+]
+
+
+@pytest.fixture(scope="module")
+def chapter(tmp_path_factory):
+    """A chapter of seven cells, executed and stored."""
+    notebook = new_notebook(cells=[new_code_cell(source) for source in SOURCES])
+    notebook.cells[0].metadata["tags"] = ["parameters"]
+    notebook.metadata["kernelspec"] = {
+        "display_name": "Python 3",
+        "name": "python3",
+        "language": "python",
+    }
+    NotebookClient(notebook, kernel_name="python3", extra_arguments=["--log-level=ERROR"]).execute()
+    path = tmp_path_factory.mktemp("book") / "99_tiny.ipynb"
+    nbformat.write(notebook, path)
+    return path
+
+
+def test_a_claim_is_noted_with_its_bounds_and_does_not_stop_the_run(tmp_path, capsys):
+    claim = runs.noted(bh.claim, str(tmp_path / "claims"))
+    claim("accuracy", 0.5, at_least=0.9)
+    claim("rate", 0.51, equals=0.5, within=0.1)
+    claim("shape", (2, 3), equals=(2, 3))
+    noted = [json.loads(line) for line in (tmp_path / "claims").read_text().splitlines()]
+    assert noted == [
+        {"name": "accuracy", "value": 0.5, "bounds": {"at_least": 0.9}, "holds": False},
+        {"name": "rate", "value": 0.51, "bounds": {"equals": 0.5, "within": 0.1}, "holds": True},
+        {"name": "shape", "value": "(2, 3)", "bounds": {}, "holds": True},
+    ]
+    assert "accuracy is 0.5, but it must be at least 0.9" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "values, bounds, expected",
+    [
+        ([1.0, 2.0, 3.0], {"at_least": 0.0}, 2.0),
+        ([1.0, 2.0, 3.0], {"at_most": 2.5}, 0.5),
+        ([1.0, 2.0, 3.0], {"at_least": -9.0, "at_most": 1.0}, -1.0),
+        ([1.0, 2.0, 3.0], {"equals": 3.0, "within": 4.0}, 3.0),
+        ([2.0, 2.0, 2.0], {"at_least": 2.0}, float("inf")),
+    ],
+)
+def test_room_is_the_distance_from_mean_to_bound_in_standard_deviations(values, bounds, expected):
+    assert runs.room(values, bounds) == pytest.approx(expected)
+
+
+def test_seeds_are_asked_for_by_their_number_or_their_ends():
+    assert list(robust.seeds_asked_for([])) == list(range(10))
+    assert list(robust.seeds_asked_for(["--seeds", "3"])) == [0, 1, 2]
+    assert list(robust.seeds_asked_for(["--seeds=100-129"])) == list(range(100, 130))
+    for options in (["--seeds"], ["--seeds", "x"], ["--seed", "3"], ["--seeds", "3", "-v"]):
+        with pytest.raises(SystemExit, match="it takes --seeds 30"):
+            robust.seeds_asked_for(options)
+    with pytest.raises(SystemExit, match="from 2 to 100"):
+        robust.seeds_asked_for(["--seeds", "101"])
+
+
+def test_a_chapter_is_run_with_each_seed_once_and_what_failed_is_told(
+    chapter, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(runs, "KEPT", tmp_path)
+    monkeypatch.setattr(robust, "KEPT", tmp_path)
+    tasks = [(chapter, f"seed-{seed}", {"seed": seed}, {}) for seed in (1, 2)]
+    assert all("ran to its end" in line for line in runs.runs_side_by_side(tasks, 1))
+    assert list(runs.runs_side_by_side(tasks, 1)) == [], "what has run is kept"
+    failed = robust.report(chapter, ["seed-1", "seed-2"])
+    said = capsys.readouterr().out
+    draws = [runs.read_run(chapter, f"seed-{seed}")[1] for seed in (1, 2)]
+    twice = [claims[1]["value"] for claims in draws]
+    assert len(set(twice)) == 2
+    assert failed == (max(twice) > 1.5)
+    assert "99_tiny: claims over 2 seeds" in said and "twice a draw; at most 1.5" in said
+    assert (tmp_path / "99_tiny.png").exists()
+
+
+def test_who_notices_a_defect_is_found_where_it_shows(chapter, tmp_path, monkeypatch):
+    monkeypatch.setattr(chapter_mutants, "KEPT", tmp_path)
+    monkeypatch.setattr(chapter_mutants, "who_of_the_tests", lambda *_: "nobody")
+    found = dict(chapter_mutants.verdicts(chapter, 1000))
+    assert dict(chapter_mutants.verdicts(chapter, 1000)) == found, "what is known is kept"
+
+    def who(*words):
+        verdicts = {v.split(":")[0] for where, v in found.items() if all(w in where for w in words)}
+        assert verdicts, words
+        return verdicts
+
+    assert who("cell 2", "becomes `return 2 / x`") == {"output"}
+    assert who("cell 2", "unused = 7") == {"nobody"}
+    assert who("cell 4", "at_most=1") <= {"output", "claim"}
+    assert who("cell 6", "answer = 1") == {"nobody"}
+    assert not any("cell 0" in where for where in found), "settings may be turned"
+
+
+def test_a_defect_is_looked_for_in_what_uses_the_cell_and_nothing_else(chapter):
+    notebook = nbformat.read(chapter, as_version=4)
+    running = chapter_mutants.Chapter(chapter, notebook)
+    assert list(running.users_of(2)) == [3, 5]
+    running.reached = 6
+    assert not running.is_stale([2, 3, 5])
+    running.names[5] = ({"answer"}, set())
+    assert not running.is_stale([2, 3, 4])
+    running.names[5] = ({"double"}, set())
+    assert running.is_stale([3]) and not running.is_stale([4])
