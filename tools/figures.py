@@ -32,7 +32,7 @@ WITHIN_ONE = ("down", "across", "slant", "along x", "along y")
 TILE_MARGIN = 12.0  # a tile's layer, 0 to 255, may lie outside by this much more
 STRANGE_AT_MOST = 8  # tiles of a picture may lie outside
 PIXEL_TOLERANCE = 64.0  # of 255: smoothed edges differ so from one machine to the next
-CHANGED_AT_MOST = 0.0002  # the share of pixels that may differ by more: less than one letter
+CHANGED_AT_MOST = 0.00005  # the share of pixels that may differ by more: a tick of an axis
 
 
 def drawn(figure):
@@ -46,7 +46,7 @@ def drawn(figure):
         ]
     if len(pictures) > 1:
         moments = [_moments(picture) for picture in pictures]
-        for key in moments[0]:
+        for key in sorted(set.intersection(*map(set, moments))):
             said[f"all pictures: {key}"] = float(np.mean([each[key] for each in moments]))
     return {
         key: value if isinstance(value, str) else float(f"{value:.4g}")
