@@ -24,13 +24,13 @@ from PIL import Image
 from tools.chapters import ROOT
 
 ENVELOPES = ROOT / "tests" / "figures"
-TILE = 20  # pixels: the side of a tile of the coarse picture
+# a picture is looked at in small tiles and in large ones, each with its side in pixels; by how much a tile's layer, from
+# 0 to 255, may lie outside of what was seen besides SLACK; and how many tiles may lie outside
+TILES = {"small": (20, 12.0, 8), "large": (100, 3.0, 0)}
 SLACK = 1.0  # a number may lie outside of what was seen by this much of the distance from lowest to highest
 LEAST = 0.02  # and by this much of its size, for other machines
 # the ends of what is measured on a scale from -1 to 1
 WITHIN_ONE = ("down", "across", "slant", "along x", "along y")
-TILE_MARGIN = 12.0  # a tile's layer, 0 to 255, may lie outside by this much more
-STRANGE_AT_MOST = 8  # tiles of a picture may lie outside
 PIXEL_TOLERANCE = 64.0  # of 255: smoothed edges differ so from one machine to the next
 CHANGED_AT_MOST = 0.00005  # the share of pixels that may differ by more: a tick of an axis
 
@@ -190,13 +190,13 @@ def rendered(figure):
     return np.asarray(canvas.buffer_rgba())[..., :3].astype(float)
 
 
-def regions(picture):
+def regions(picture, side):
     """The mean colour, and the share of coloured, grey and dark pixels, in square tiles; shape (rows, columns, 6)."""
     colour = picture.max(axis=2) - picture.min(axis=2) > 60
     dark = picture.max(axis=2) < 110
     grey = ~colour & ~dark & (picture.max(axis=2) < 235)
     layers = np.concatenate([picture, 255.0 * np.stack([colour, grey, dark], axis=2)], axis=2)
-    rows, columns = (np.arange(0, length, TILE) for length in picture.shape[:2])
+    rows, columns = (np.arange(0, length, side) for length in picture.shape[:2])
     sums = np.add.reduceat(np.add.reduceat(layers, rows, axis=0), columns, axis=1)
     sizes = np.diff([*rows, picture.shape[0]])[:, None] * np.diff([*columns, picture.shape[1]])
     return sums / sizes[:, :, None]
@@ -205,28 +205,38 @@ def regions(picture):
 def learnt(drawings, pictures):
     """The envelope of one figure, from its descriptions and pictures of several seeds."""
     size = pictures[0].shape[:2]
-    layers = np.array([regions(picture) for picture in pictures if picture.shape[:2] == size])
-    lowest, highest = np.floor(layers.min(axis=0)), np.ceil(layers.max(axis=0))
-    # where one drawing is strange to all the others, and right beside, everything is possible
-    chance = np.any(
-        [_is_strange(one, np.delete(layers, n, axis=0)) for n, one in enumerate(layers)], axis=0
-    )
-    beside = np.pad(chance, 1)
-    rows, columns = chance.shape
-    for down, across in np.ndindex(3, 3):
-        chance = chance | beside[down : down + rows, across : across + columns]
-    lowest[chance], highest[chance] = 0, 255
-    return {
+    envelope = {
         "drawn": common(drawings),
         "sizes": [list(size) for size in sorted({picture.shape[:2] for picture in pictures})],
-        "lowest": lowest.astype(np.uint8),
-        "highest": highest.astype(np.uint8),
     }
+    for name, (side, margin, _) in TILES.items():
+        layers = np.array([
+            regions(picture, side) for picture in pictures if picture.shape[:2] == size
+        ])
+        lowest, highest = np.floor(layers.min(axis=0)), np.ceil(layers.max(axis=0))
+        others = (np.delete(layers, n, axis=0) for n in range(len(layers)))
+        # where one drawing is strange to all the others, everything is possible
+        chance = np.any(
+            [_is_strange(one, rest, margin) for one, rest in zip(layers, others)], axis=0
+        )
+        if name == "small":
+            chance = _widened(chance)
+        lowest[chance], highest[chance] = 0, 255
+        envelope[name] = np.stack([lowest, highest]).astype(np.uint8)
+    return envelope
 
 
-def _is_strange(found, layers):
+def _widened(marks):
+    """Marks of tiles, and of the tiles beside them."""
+    rows, columns = marks.shape
+    beside = np.pad(marks, 1)
+    places = np.ndindex(3, 3)
+    return np.any([beside[y : y + rows, x : x + columns] for y, x in places], axis=0)
+
+
+def _is_strange(found, layers, margin):
     low, high = layers.min(axis=0).astype(float), layers.max(axis=0).astype(float)
-    margin = SLACK * (high - low) + TILE_MARGIN
+    margin = SLACK * (high - low) + margin
     return np.any((found < low - margin) | (found > high + margin), axis=2)
 
 
@@ -272,14 +282,16 @@ def faults_of_picture(envelope, picture):
     """A sentence if the pixels of a picture are not those of this figure."""
     if list(picture.shape[:2]) not in envelope["sizes"]:
         return [f"the picture is {picture.shape[:2]} pixels, not one of {envelope['sizes']}"]
-    layers = np.stack([envelope["lowest"], envelope["highest"]])
-    found = regions(picture)
-    if found.shape != layers.shape[1:]:
-        return []
-    strange = int(_is_strange(found, layers).sum())
-    if strange > STRANGE_AT_MOST:
-        return [f"{strange} tiles of the picture look like no drawing of this figure"]
-    return []
+    faults = []
+    for name, (side, margin, at_most) in TILES.items():
+        found = regions(picture, side)
+        if found.shape == envelope[name].shape[1:]:
+            strange = int(_is_strange(found, envelope[name], margin).sum())
+            if strange > at_most:
+                faults.append(
+                    f"{strange} {name} tiles of the picture look like no drawing of this figure"
+                )
+    return faults
 
 
 def changed_pixels(before, after):
@@ -295,8 +307,7 @@ def read_envelopes(stem):
     envelopes = json.loads(words.read_text(encoding="utf-8"))
     with np.load(numbers) as arrays:
         for name, envelope in envelopes.items():
-            for side in ("lowest", "highest"):
-                envelope[side] = arrays[f"{name} {side}"]
+            envelope |= {tiles: arrays[f"{name} {tiles}"] for tiles in TILES}
     return envelopes
 
 
@@ -306,7 +317,7 @@ def write_envelopes(stem, envelopes):
     words, arrays = {}, {}
     for name, envelope in envelopes.items():
         words[name] = {key: envelope[key] for key in ("sizes", "drawn")}
-        arrays |= {f"{name} {side}": envelope[side] for side in ("lowest", "highest")}
+        arrays |= {f"{name} {tiles}": envelope[tiles] for tiles in TILES}
     text = json.dumps(words, indent=0, ensure_ascii=False)
     (ENVELOPES / f"{stem}.json").write_text(text + "\n", encoding="utf-8", newline="\n")
     np.savez_compressed(ENVELOPES / f"{stem}.npz", **arrays)
