@@ -7,6 +7,7 @@ outputs in another order, and any cell that carries an exemption. Here each of t
 import functools
 import os
 import sys
+import time
 
 import pytest
 from nbval.plugin import IPyNbCell, NbCellError, coalesce_streams, comment_markers, metadata_tags
@@ -20,6 +21,9 @@ VARIABLES = own_variables(
 )  # for plain pytest, too: the kernels are the book's
 os.environ.clear()
 os.environ.update(VARIABLES)
+LONG = (
+    8  # seconds: a cell that trains for longer is run once, or the tests would take twice as long
+)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -30,11 +34,14 @@ def pytest_runtest_call(item):
     item.cell.outputs = coalesce_streams(item.cell.outputs)  # once: a second time doubles the texts
     item.options.update(check=True, skip=False, check_exception=False)
     watch_figures(item.parent)
+    began = time.monotonic()
     result = yield
+    seconds = time.monotonic() - began
     faults += faults_now(item)
     if faults:
         item.raise_cell_error("; ".join(faults))
-    run_again(item)
+    if seconds < LONG:
+        run_again(item)
     return result
 
 

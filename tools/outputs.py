@@ -81,7 +81,7 @@ def changed_faults(cell, stored, fresh, envelope=None):
         elif envelope:
             faults += [f"stored: {fault}" for fault in faults_of_picture(envelope, before)]
             faults += [f"now: {fault}" for fault in faults_of_picture(envelope, after)]
-            faults += [f"now: {f}" for f in contradictions(envelope["drawn"], said[1]["drawn"])]
+            faults += [f"now: {f}" for f in contradictions(envelope, said[1]["drawn"])]
         elif before.shape != after.shape:
             faults.append(f"the picture was {before.shape} pixels, now {after.shape}")
     return faults
@@ -93,7 +93,7 @@ def exact_faults(before, after):
         return [f"the picture was {before.shape} pixels, now {after.shape}"]
     if (changed := changed_pixels(before, after)) > CHANGED_AT_MOST:
         return [
-            f"the picture has changed in {changed:.2%} of its pixels, at most {CHANGED_AT_MOST:.2%} allowed"
+            f"the picture has changed in {changed:.3%} of its pixels, at most {CHANGED_AT_MOST:.3%} allowed"
         ]
     return []
 

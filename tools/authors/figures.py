@@ -128,7 +128,7 @@ def plant(chapter):
 def noticed(envelope, own, says, picture):
     """What the tests would say of a drawing of this figure."""
     if envelope:
-        return contradictions(envelope["drawn"], says) + faults_of_picture(envelope, picture)
+        return contradictions(envelope, says) + faults_of_picture(envelope, picture)
     if picture.shape != own.shape or changed_pixels(own, picture) > CHANGED_AT_MOST:
         return ["the pixels have changed"]
     return []
