@@ -1,6 +1,7 @@
 """What the tests of single chapters share: a chapter's functions without its other cells, and a run of it on other data."""
 
 import ast
+import contextlib
 import os
 import shutil
 import subprocess
@@ -16,6 +17,18 @@ from PIL import Image
 import bigmodel_helpers as bh
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+@contextlib.contextmanager
+def eagerly():
+    """TensorFlow compiles no function whose source it cannot read; so it runs them line by line."""
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(False)
 
 
 def functions(chapter, names, known):

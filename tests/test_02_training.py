@@ -210,15 +210,8 @@ def test_the_exact_variance_that_a_layer_adds():
     assert 64 * variance == pytest.approx(5.31, abs=5e-3)
 
 
-@pytest.fixture
-def eagerly():
-    """TensorFlow compiles no function whose source it cannot read; so it runs them line by line."""
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
-
-
-def test_a_step_of_training_is_one_by_hand_and_rows_are_drawn_from_all(eagerly):
+@chapters.eagerly()
+def test_a_step_of_training_is_one_by_hand_and_rows_are_drawn_from_all():
     (train,) = functions(
         "train",
         entropy=keras.losses.SparseCategoricalCrossentropy(from_logits=True),

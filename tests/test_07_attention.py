@@ -311,15 +311,8 @@ def test_the_reverser_says_a_digit_for_each_place_from_where_it_may_look():
         assert np.array_equal(A.numpy()[0, 0] > 0, seen)
 
 
-@pytest.fixture
-def eagerly():
-    """TensorFlow compiles no function whose source it cannot read; so it runs them line by line."""
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
-
-
-def test_training_warms_up_and_falls_on_a_cosine_and_averages_over_all_places(eagerly):
+@chapters.eagerly()
+def test_training_warms_up_and_falls_on_a_cosine_and_averages_over_all_places():
     class Model(keras.Model):
         def __init__(self):
             super().__init__()

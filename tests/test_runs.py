@@ -95,6 +95,16 @@ def test_a_chapter_is_run_with_each_seed_once_and_what_failed_is_told(
     assert (tmp_path / "99_tiny.png").exists()
 
 
+def test_a_stored_chapter_is_compared_again_and_again_without_a_change():
+    parts = [nbformat.v4.new_output("stream", text=text) for text in ("one\n", "two\n")]
+    stored, fresh = (
+        new_notebook(cells=[new_code_cell("", outputs=nbformat.from_dict(parts))]) for _ in "ab"
+    )
+    assert [robust.changed("99_tiny", stored, fresh) for _ in range(3)] == [[], [], []]
+    fresh.cells[0].outputs[1].text = "three\n"
+    assert len(robust.changed("99_tiny", stored, fresh)) == 1
+
+
 def test_who_notices_a_defect_is_found_where_it_shows(chapter, tmp_path, monkeypatch):
     monkeypatch.setattr(chapter_mutants, "KEPT", tmp_path)
     monkeypatch.setattr(chapter_mutants, "who_of_the_tests", lambda *_: "nobody")

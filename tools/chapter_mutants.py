@@ -17,13 +17,12 @@ from multiprocessing import get_context
 import nbformat
 from jupyter_client.manager import start_new_kernel
 from nbformat.v4 import output_from_msg
-from nbval.plugin import coalesce_streams
 
 from tools.authors.test import cores_of_this_process
 from tools.chapters import ROOT, THREADS, chapters_named
 from tools.figures import read_envelopes
 from tools.mutation import chosen, mutants_of
-from tools.outputs import WATCHING, changed_faults, changed_texts
+from tools.outputs import WATCHING, changed_faults, changed_texts, whole_streams
 
 KEPT = ROOT / ".runs" / "mutants"
 NOTICED_BY = ("claim", "error", "output", "figure", "pytest", "nobody")
@@ -177,8 +176,7 @@ class Chapter:
             if output.output_type == "error":
                 stated = output.ename in ("ClaimError", "AssertionError")
                 return f"{'claim' if stated else 'error'}: {output.ename}: {output.evalue[:80]}"
-        outputs = coalesce_streams(outputs)
-        stored = coalesce_streams(nbformat.from_dict(cell.outputs))
+        outputs, stored = whole_streams(outputs), whole_streams(cell.outputs)
         if changed := changed_texts(stored, outputs):
             return f"output: {changed[0][:80]}"
         if changed := changed_faults(cell, stored, outputs, self.envelopes.get(cell.id)):

@@ -4,6 +4,8 @@ import functools
 import html
 import re
 
+import nbformat
+
 from tools.chapters import ROOT
 from tools.figures import (
     CHANGED_AT_MOST,
@@ -37,6 +39,13 @@ def sanitized(text):
     for pattern, replacement in rules():
         text = re.sub(pattern, replacement, text)
     return text
+
+
+def whole_streams(outputs):
+    """A copy of outputs in which all that went to one stream is one text; nbval's own function changes what it is given."""
+    from nbval.plugin import coalesce_streams
+
+    return coalesce_streams(nbformat.from_dict(outputs))
 
 
 def texts_of(outputs):

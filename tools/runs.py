@@ -106,9 +106,9 @@ def run(chapter, place, label, parameters, environ):
 
 def runs_side_by_side(tasks, cores):
     """Do what is not yet done of `(chapter, label, parameters, environ)`, one thread a core; yield each as it ends."""
-    waiting = []
+    waiting, places = [], {chapter: place_of(chapter) for chapter in {task[0] for task in tasks}}
     for chapter, label, parameters, environ in tasks:
-        place = place_of(chapter)
+        place = places[chapter]
         if not (place / f"{label}.ipynb").exists():
             waiting.append((chapter, place, label, parameters, environ))
     if not waiting:

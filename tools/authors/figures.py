@@ -20,7 +20,6 @@ from tools.authors.test import cores_of_this_process
 from tools.chapters import chapters_named
 from tools.figure_faults import faults_of, planted
 from tools.figures import (
-    CHANGED_AT_MOST,
     changed_pixels,
     contradictions,
     drawn,
@@ -31,6 +30,7 @@ from tools.figures import (
     rendered,
     write_envelopes,
 )
+from tools.outputs import exact_faults
 from tools.runs import FIGURES_OF, place_of, read_run, runs_side_by_side
 
 LEARNT_FROM = [(f"seed-{seed}", {"seed": seed}, {}) for seed in range(10)] + SAME_SEED
@@ -95,12 +95,12 @@ def plant(chapter):
     others = [path.stem for path in place_of(chapter).glob("seed-*.ipynb")]
     others = [label for label in others if label not in learnt_from and ".part" not in label]
     folder, lines = place_of(chapter) / "figures", []
+    notebook, _ = read_run(chapter, FIGURES_OF)
     planted_all = noticed_all = alarms = drawings = 0
     fresh = drawings_of(chapter, others) if others else {}
     for cell, by_label in drawings_of(chapter, learnt_from).items():
         words, pictures = zip(*by_label.values())
         envelope = None if is_exact(pictures) else learnt(words, pictures)
-        notebook, _ = read_run(chapter, FIGURES_OF)
         (stored,) = [c.outputs for c in notebook.cells if c.id == cell]
         png = [o.data["image/png"] for o in stored if "image/png" in o.get("data", {})][0]
         figure = pickle.loads((folder / f"{name_of(png)}.pickle").read_bytes())
@@ -129,6 +129,4 @@ def noticed(envelope, own, says, picture):
     """What the tests would say of a drawing of this figure."""
     if envelope:
         return contradictions(envelope, says) + faults_of_picture(envelope, picture)
-    if picture.shape != own.shape or changed_pixels(own, picture) > CHANGED_AT_MOST:
-        return ["the pixels have changed"]
-    return []
+    return exact_faults(own, picture)

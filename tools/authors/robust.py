@@ -15,12 +15,11 @@ import statistics
 import sys
 
 import nbformat
-from nbval.plugin import coalesce_streams
 
 from tools.authors.test import cores_of_this_process
 from tools.chapters import THREADS, chapters_named, names_and_options
 from tools.figures import read_envelopes
-from tools.outputs import changed_faults, changed_texts
+from tools.outputs import changed_faults, changed_texts, whole_streams
 from tools.runs import KEPT, distances, read_run, room, runs_side_by_side
 
 ENOUGH = 4  # standard deviations between the mean of a claim and its bound
@@ -67,7 +66,7 @@ def report(chapter, labels):
         fresh, claims = read_run(chapter, label)
         faults = [f"stopped: {fresh.metadata.stopped}"] if fresh.metadata.stopped else []
         faults += [f"not so: {c['name']}: {c['value']}" for c in claims if not c["holds"]]
-        faults += faults or changed(chapter.stem, stored, fresh)
+        faults = faults or changed(chapter.stem, stored, fresh)
         failed |= bool(faults)
         for fault in faults:
             print(f"{chapter.stem}, {label}: {fault}")
@@ -105,7 +104,7 @@ def changed(stem, stored, fresh):
         for notebook in (stored, fresh)
     ]
     for number, (before, now) in enumerate(zip(*cells, strict=True), 1):
-        outputs = [coalesce_streams(cell.outputs) for cell in (before, now)]
+        outputs = [whole_streams(cell.outputs) for cell in (before, now)]
         found = changed_texts(*outputs) or changed_faults(
             before, *outputs, envelopes.get(before.id)
         )
