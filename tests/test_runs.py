@@ -5,10 +5,10 @@ import json
 import nbformat
 import pytest
 from nbclient import NotebookClient
-from nbformat.v4 import new_code_cell, new_notebook
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 import bigmodel_helpers as bh
-from tools import chapter_mutants, runs
+from tools import chapter_mutants, runs, verdicts
 from tools.authors import robust
 
 SOURCES = [
@@ -106,7 +106,7 @@ def test_a_stored_chapter_is_compared_again_and_again_without_a_change():
 
 
 def test_who_notices_a_defect_is_found_where_it_shows(chapter, tmp_path, monkeypatch):
-    monkeypatch.setattr(chapter_mutants, "KEPT", tmp_path)
+    monkeypatch.setattr(verdicts, "KEPT", tmp_path)
     monkeypatch.setattr(chapter_mutants, "who_of_the_tests", lambda *_: "nobody")
     found = dict(chapter_mutants.verdicts(chapter, 1000))
     assert dict(chapter_mutants.verdicts(chapter, 1000)) == found, "what is known is kept"
@@ -121,6 +121,16 @@ def test_who_notices_a_defect_is_found_where_it_shows(chapter, tmp_path, monkeyp
     assert who("cell 4", "at_most=1") <= {"output", "claim"}
     assert who("cell 6", "answer = 1") == {"nobody"}
     assert not any("cell 0" in where for where in found), "settings may be turned"
+
+
+def test_verdicts_of_a_chapter_depend_on_what_is_stored_in_it(chapter):
+    notebook = nbformat.read(chapter, as_version=4)
+    before = list(chapter_mutants.depends_on(chapter, notebook))
+    notebook.cells.append(new_markdown_cell("prose"))
+    assert list(chapter_mutants.depends_on(chapter, notebook)) == before
+    code = [cell for cell in notebook.cells if cell.cell_type == "code" and cell.outputs]
+    code[0].outputs = []
+    assert list(chapter_mutants.depends_on(chapter, notebook)) != before
 
 
 def test_a_defect_is_looked_for_in_what_uses_the_cell_and_nothing_else(chapter):

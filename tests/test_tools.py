@@ -15,7 +15,7 @@ import bigmodel_helpers as bh
 import run
 import tools.__main__
 from tools import chapters as the_chapters
-from tools import runs
+from tools import runs, verdicts
 from tools.authors import lock, mutants, robust
 from tools.authors import test as test_command
 from tools.mutation import mutants_of
@@ -440,18 +440,16 @@ def test_the_table_counts_what_was_noticed_and_names_what_was_not():
     assert lines[-1] == f"nobody noticed a.py, {second.kind} at {second.description}"
 
 
-def test_verdicts_are_kept_until_the_file_or_a_test_of_it_changes(tmp_path, monkeypatch):
-    monkeypatch.setattr(mutants, "ROOT", tmp_path)
-    monkeypatch.setattr(mutants, "KEPT", tmp_path / "kept")
-    (tmp_path / "a.py").write_text("1")
-    (tmp_path / "test_a.py").write_text("2")
+def test_verdicts_are_kept_until_something_changes_on_which_they_depend(tmp_path, monkeypatch):
+    monkeypatch.setattr(verdicts, "KEPT", tmp_path / "kept")
     one, two = mutants_of("y = a + b")[:2]
-    kept = mutants.Kept("a.py", ["a.py", "test_a.py"])
-    kept.set(one, "")
-    assert kept.get(one) == "" and kept.get(two) is None
-    assert mutants.Kept("a.py", ["a.py", "test_a.py"]).get(one) == ""
-    (tmp_path / "test_a.py").write_text("3")
-    assert mutants.Kept("a.py", ["a.py", "test_a.py"]).get(one) is None
+    kept = verdicts.Verdicts("a", [b"1", b"2"])
+    kept.note("a.py", one, "")
+    assert kept.get("a.py", one) == "" and kept.get("a.py", two) is None is kept.get("b.py", one)
+    assert verdicts.Verdicts("a", [b"1", b"2"]).get("a.py", one) == ""
+    assert verdicts.Verdicts("b", [b"1", b"2"]).get("a.py", one) is None
+    assert verdicts.Verdicts("a", [b"1", b"3"]).get("a.py", one) is None
+    assert verdicts.Verdicts("a", [b"1", b"2"]).get("a.py", one) is None, "the old ones are gone"
 
 
 def test_a_defect_that_a_test_sees_is_noticed_one_that_none_sees_is_not_and_the_clock_ends_what_hangs(

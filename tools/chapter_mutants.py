@@ -7,7 +7,6 @@ fresh kernel, and at last by the chapter's tests.
 """
 
 import ast
-import hashlib
 import json
 import os
 import time
@@ -23,8 +22,8 @@ from tools.chapters import ROOT, THREADS, chapters_named
 from tools.figures import read_envelopes
 from tools.mutation import chosen, mutants_of
 from tools.outputs import WATCHING, changed_faults, changed_texts, whole_streams
+from tools.verdicts import Verdicts
 
-KEPT = ROOT / ".runs" / "mutants"
 NOTICED_BY = ("claim", "error", "output", "figure", "pytest", "nobody")
 COUNT = 60
 # tests of the book that read a chapter's code for its sense, not for its layout
@@ -73,48 +72,37 @@ def verdicts(chapter, count):
     """`(where, who noticed)` for each defect of a chapter; what is known of this chapter already is not run again."""
     os.environ.update(dict.fromkeys(THREADS, "1"))
     notebook = nbformat.read(chapter, as_version=4)
-    kept = Verdicts(chapter, notebook)
-    defects = [
-        (number, mutant, f"cell {number}, {mutant.kind}, {mutant.description}")
-        for number, mutant in defects_of(notebook, count)
-    ]
-    waiting = [defect for defect in defects if defect[2] not in kept.found]
+    kept = Verdicts(chapter.stem, depends_on(chapter, notebook))
+    defects = defects_of(notebook, count)
+    waiting = [defect for defect in defects if kept.get(*defect) is None]
     if waiting:
         with Chapter(chapter, notebook) as running:
-            for number, mutant, where in waiting:
+            for number, mutant in waiting:
                 who = running.who_notices(number, mutant.source)
                 if who == "nobody":
                     who = running.who_notices_in_a_whole_run(number, mutant.source)
                 if who == "nobody":
                     who = who_of_the_tests(chapter, notebook, number, mutant.source)
-                kept.note(where, who)
-                print(f"{chapter.stem}, {where}: {who}", flush=True)
-    return [(where, kept.found[where]) for _, _, where in defects]
+                kept.note(number, mutant, who)
+                print(f"{chapter.stem}, {in_words(number, mutant)}: {who}", flush=True)
+    return [(in_words(*defect), kept.get(*defect)) for defect in defects]
 
 
-class Verdicts:
-    """What is known of the defects of a chapter as it is."""
+def in_words(number, mutant):
+    return f"cell {number}, {mutant.kind}, {mutant.description}"
 
-    def __init__(self, chapter, notebook):
-        digest = hashlib.sha256()
-        for cell in notebook.cells:
-            digest.update(cell.source.encode() + b"\0")
-        for path in sorted((ROOT / "tools").glob("[fmo][iu][gt]*.py")):
-            digest.update(path.read_bytes())
-        if (tests := tests_of(chapter)).exists():
-            digest.update(tests.read_bytes())
-        KEPT.mkdir(parents=True, exist_ok=True)
-        self.path = KEPT / f"{chapter.stem}.{digest.hexdigest()[:12]}.json"
-        for old in KEPT.glob(f"{chapter.stem}.*.json"):
-            if old != self.path:
-                old.unlink()
-        self.found = json.loads(self.path.read_text("utf-8")) if self.path.exists() else {}
 
-    def note(self, where, who):
-        self.found[where] = who
-        part = self.path.with_suffix(".part")
-        part.write_text(json.dumps(self.found, indent=1), encoding="utf-8")
-        os.replace(part, self.path)
+def depends_on(chapter, notebook):
+    """All that decides who notices a defect of a chapter."""
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            yield cell.source.encode()
+            yield json.dumps(cell.outputs, sort_keys=True).encode()
+    watching = [ROOT / "tools" / f"{name}.py" for name in ("figures", "mutation", "outputs")]
+    envelopes = sorted((ROOT / "tests" / "figures").glob(f"{chapter.stem[:2]}.*"))
+    helpers = sorted((ROOT / "bigmodel_helpers").glob("*.py"))
+    for path in [*watching, *helpers, *envelopes, tests_of(chapter)]:
+        yield path.read_bytes() if path.exists() else b""
 
 
 class Chapter:

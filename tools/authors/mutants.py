@@ -8,17 +8,14 @@ so an interrupted call goes on where it was. Prints a table, and each defect tha
 """
 
 import contextlib
-import hashlib
 import importlib.util
 import itertools
-import json
 import os
 import re
 import shutil
 import signal
 import sys
 import tempfile
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing import get_all_start_methods, get_context
@@ -27,8 +24,8 @@ from pathlib import Path
 from tools.authors.test import cores_of_this_process
 from tools.chapters import ROOT, THREADS, names_and_options
 from tools.mutation import chosen, mutants_of
+from tools.verdicts import Verdicts
 
-KEPT = ROOT / ".runs" / "mutants"
 NOT_COPIED = shutil.ignore_patterns(
     ".git", ".venv", ".runs", ".uv-cache", "work", "downloads", "__pycache__", "node_modules"
 )
@@ -114,17 +111,18 @@ def verdicts(file, count):
         sys.exit(f"no test belongs to {file}.")
     mutants, all_of_them = chosen(found := mutants_of(source), count), len(found)
     print(f"{file}: {len(mutants)} of {all_of_them} defects, held by {', '.join(tests)}")
-    kept = Kept(file, [file, *tests])
-    waiting = [mutant for mutant in mutants if kept.get(mutant) is None]
+    name = file.removesuffix(".py").replace("/", "-")
+    kept = Verdicts(name, [(ROOT / path).read_bytes() for path in [file, *tests]])
+    waiting = [mutant for mutant in mutants if kept.get(file, mutant) is None]
     if waiting:
         with Copies(file, tests) as copies, ThreadPoolExecutor(copies.count) as pool:
 
             def judge(mutant):
-                kept.set(mutant, who := copies.who_notices(mutant.source))
+                kept.note(file, mutant, who := copies.who_notices(mutant.source))
                 print(f"  {mutant.kind} at {mutant.description}: {who or 'NOBODY'}", flush=True)
 
             list(pool.map(judge, waiting))
-    return file, all_of_them, {mutant: kept.get(mutant) for mutant in mutants}
+    return file, all_of_them, {mutant: kept.get(file, mutant) for mutant in mutants}
 
 
 def table(rows):
@@ -141,34 +139,6 @@ def table(rows):
             if not who
         ]
     return "\n".join(lines)
-
-
-class Kept:
-    """Verdicts in a file, for these sources of a program and its tests."""
-
-    def __init__(self, file, sources):
-        digest = hashlib.sha256()
-        for path in sources:
-            digest.update(Path(ROOT / path).read_bytes() + b"\0")
-        name = file.removesuffix(".py").replace("/", "-")
-        self.path = KEPT / f"{name}.{digest.hexdigest()[:12]}.json"
-        self.lock, self.found = threading.Lock(), {}
-        if self.path.exists():
-            self.found = json.loads(self.path.read_text(encoding="utf-8"))
-        else:
-            KEPT.mkdir(parents=True, exist_ok=True)
-            for old in KEPT.glob(f"{name}.*.json"):
-                old.unlink()
-
-    def get(self, mutant):
-        return self.found.get(hashlib.sha256(mutant.source.encode()).hexdigest())
-
-    def set(self, mutant, who):
-        with self.lock:
-            self.found[hashlib.sha256(mutant.source.encode()).hexdigest()] = who
-            part = self.path.with_suffix(".part")
-            part.write_text(json.dumps(self.found, indent=1), encoding="utf-8")
-            part.replace(self.path)
 
 
 class Copies:
