@@ -1,6 +1,18 @@
 """Sliders over a figure."""
 
-from .plotting import Bundle, book_style, empty_figure, img, png_bytes, require_alt, show_figure
+import copy
+
+from .plotting import (
+    Bundle,
+    book_style,
+    empty_figure,
+    img,
+    png_bytes,
+    quick_png,
+    require_alt,
+    same_places,
+    show_figure,
+)
 
 _SHRINKS = 'style="max-width: 100%; height: auto"'  # with the window, as stored pictures do
 _COLUMN = "calc(100% - 4px)"  # all that there is, less the margins of a control
@@ -55,18 +67,28 @@ def explore(draw, **controls):
     widgets = {name: _control(name, control) for name, control in controls.items()}
     figure, picture = empty_figure(*_SIZE), ipywidgets.HTML(layout={"max_width": _COLUMN})
 
-    def redraw(change=None):
+    def redraw(layout, to_png):
         with book_style():
             figure.clear()
+            figure.set_layout_engine(layout)
             alt = draw(figure, **{name: widget.value for name, widget in widgets.items()})
         require_alt(alt)
-        png = png_bytes(figure)
-        picture.value = img(png, alt, _SHRINKS)
-        return png, alt
+        return to_png(figure), alt
 
-    png, alt = redraw()
+    # the first picture is stored in the notebook; those of the steps, gone with the next one, are made quickly
+    png, alt = redraw("constrained", png_bytes)
+    picture.value = img(png, alt, _SHRINKS)
+    first = same_places(figure)
+
+    def step(change):
+        layout = copy.copy(first)
+        shown = redraw(layout, quick_png)
+        if not layout.fits(figure):
+            shown = redraw("constrained", quick_png)
+        picture.value = img(*shown, _SHRINKS)
+
     for widget in widgets.values():
-        widget.observe(redraw, names="value")
+        widget.observe(step, names="value")
     box = ipywidgets.VBox([*widgets.values(), picture])
     view = {"version_major": 2, "version_minor": 0, "model_id": box.model_id}
     display(Bundle(png, alt, **{"application/vnd.jupyter.widget-view+json": view}))

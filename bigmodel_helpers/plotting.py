@@ -173,6 +173,64 @@ def png_bytes(figure):
     return small.getvalue()
 
 
+def quick_png(figure):
+    """The figure as a PNG that is soon thrown away: in all its colours, hardly compressed.
+
+    >>> figure, axes = new_figure()
+    >>> size_in_pixels(quick_png(figure))
+    (800, 360)
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from PIL import Image
+
+    raw, canvas = io.BytesIO(), FigureCanvasAgg(figure)
+    with book_style():
+        canvas.draw()
+    pixels = np.asarray(canvas.buffer_rgba())[..., :3]
+    Image.fromarray(pixels).save(raw, "png", compress_level=1)
+    return raw.getvalue()
+
+
+def same_places(figure):
+    """A layout engine that puts axes where those of this figure stand, which has been drawn; finding places takes long.
+
+    Its `fits(figure)` says whether a figure drawn with it has as many axes, and labels that need no more room.
+
+    >>> figure, axes = new_figure()
+    >>> places = same_places(figure)
+    >>> places.fits(figure)
+    True
+    """
+    from matplotlib.layout_engine import LayoutEngine
+
+    class SamePlaces(LayoutEngine):
+        _adjust_compatible, _colorbar_gridspec = (
+            False,
+            False,
+        )  # as the layout has it that it stands for
+        places = [
+            (axes.get_position(original=True), axes.get_tightbbox()) for axes in figure.get_axes()
+        ]
+        always_fitted = True
+
+        def execute(self, figure):
+            axes = figure.get_axes()
+            self.always_fitted &= len(axes) == len(self.places)
+            for one, (position, _) in zip(axes, self.places):
+                one.set_position(position)
+
+        def fits(self, figure, pixels=3):
+            """Whether nothing stands out of its place by more pixels than so many."""
+            found = [axes.get_tightbbox() for axes in figure.get_axes()]
+            return self.always_fitted and all(
+                max(room.x0 - box.x0, room.y0 - box.y0, box.x1 - room.x1, box.y1 - room.y1)
+                <= pixels
+                for box, (_, room) in zip(found, self.places)
+            )
+
+    return SamePlaces()
+
+
 def plot_lines(x, lines, *, x_label, y_label, alt=None, ax=None):
     """Draw up to four lines, each named at its end instead of in a legend.
 
@@ -215,7 +273,11 @@ def plot_lines(x, lines, *, x_label, y_label, alt=None, ax=None):
 
 def _name_line_ends(axes, x_end, ends):
     """Write each name beside its line's end, moved up or down where two would cover each other."""
-    axes.figure.draw_without_rendering()  # settles the layout and the limits, on which all positions depend
+    # all positions depend on the layout and on the limits, which are settled when they are asked for
+    if layout := axes.figure.get_layout_engine():
+        layout.execute(axes.figure)
+    axes.apply_aspect()
+    axes.get_xlim(), axes.get_ylim()
     to_points = 72 / axes.figure.dpi
     lowest = -np.inf
     for y, name, colour in sorted(ends):

@@ -144,10 +144,11 @@ def test_no_setting_of_the_readers_changes_a_figure(draw, shown):
 def test_no_setting_of_the_readers_changes_an_explorer_that_is_moved_later(shown):
     explore(draw_everything, height=(2, 0, 5, 1))
     slider, picture = widgets_of(shown[0][0])
-    before = picture.value
     slider.value = 4
+    before = picture.value
     with matplotlib.rc_context(HOSTILE):
         slider.value = 2
+        slider.value = 4
     assert picture.value == before
 
 
@@ -579,6 +580,65 @@ def test_an_explorer_draws_on_an_empty_figure_each_time_and_its_size_stays(shown
     assert seen == 3 * [(0, 8.0, 4.0)]
     view = shown[0][0]["application/vnd.jupyter.widget-view+json"]
     assert (view["version_major"], view["version_minor"]) == (2, 0)
+
+
+def pixels_of(png):
+    return np.asarray(Image.open(io.BytesIO(png)).convert("RGB")).astype(int)
+
+
+def pixels_shown(picture):
+    """What an explorer's picture shows at the moment."""
+    return pixels_of(base64.b64decode(picture.value.split("base64,")[1].split('"')[0]))
+
+
+def draw_panels(figure, *, top, panels, names):
+    all_axes = figure.subplots(1, panels, squeeze=False)[0]
+    for axes in all_axes:
+        picture = axes.imshow(np.eye(3), extent=(0, 1, 0, top), aspect="auto")
+        figure.colorbar(picture, ax=axes)
+    if names:
+        for axes in all_axes:
+            bh.plot_lines([0, 1], {"long name": [0, top]}, x_label="x", y_label="y", ax=axes)
+    return f"Up to {top} in {panels}."
+
+
+@pytest.mark.parametrize("names", [True, False])
+def test_a_step_shows_what_a_drawing_of_its_own_would_show(names, shown):
+    """Where labels need more room than at first, where there are more panels, and back at the start."""
+    explore(draw_panels, top=(10, 1, 10**6, 1), panels=(2, 1, 3, 1), names=names)
+    top, panels, _, picture = widgets_of(shown[0][0])
+    for values in (10**5, 2), (10, 3), (10, 2):
+        top.value, panels.value = values
+        figure = plotting.empty_figure(8, 4)
+        with plotting.book_style():
+            draw_panels(figure, top=values[0], panels=values[1], names=names)
+        alone = pixels_of(plotting.png_bytes(figure))
+        assert np.mean(abs(pixels_shown(picture) - alone).max(axis=-1) > 40) < 1e-3, values
+    first = pixels_of(shown[0][0]["image/png"])
+    assert abs(pixels_shown(picture) - first).max() < 40, "back at the start"
+
+
+def test_places_are_looked_for_anew_only_where_those_of_the_start_do_not_do(shown, monkeypatch):
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    found, execute = [], ConstrainedLayoutEngine.execute
+
+    def counted(self, figure):
+        found.append(1)
+        return execute(self, figure)
+
+    monkeypatch.setattr(ConstrainedLayoutEngine, "execute", counted)
+    explore(draw_panels, top=(10, 1, 10**6, 1), panels=(2, 1, 3, 1), names=True)
+    top, panels, _, _ = widgets_of(shown[0][0])
+    for control, value, anew in (
+        (top, 9, False),
+        (top, 10**5, True),
+        (top, 8, False),
+        (panels, 3, True),
+    ):
+        found.clear()
+        control.value = value
+        assert bool(found) == anew, value
 
 
 def test_a_sentence_is_asked_of_an_explorer_too(shown):
