@@ -368,15 +368,43 @@ def test_a_claim_s_numbers_are_told_over_the_seeds_and_no_other_runs(reported):
     assert failed is False
     assert lines[:2] == ["", "01_one: claims over 2 seeds"]
     assert [line.split() for line in lines[3:]] == [
-        "1 2 3 1.414 4.9 loss; at most 9".split(),
-        "4 6 8 2.828 1.1! loss (2); at most 9".split(),
+        "1 2 3 1.414 4.9 plain loss; at most 9".split(),
+        "4 6 8 2.828 1.1! plain loss (2); at most 9".split(),
     ]
     ((rows, path),) = drawn
-    assert [row[:3] for row in rows] == [
+    assert rows == [
         ("loss", {"at_most": 9.0}, [1.0, 3.0]),
         ("loss (2)", {"at_most": 9.0}, [4.0, 8.0]),
     ]
     assert path == robust.KEPT / "01_one.png"
+
+
+def test_what_grows_by_factors_is_told_by_its_logarithms(reported):
+    values = [1.0, 2.0, 4.0]
+    _, lines, _ = reported(**{f"seed_{n}": {"values": [x]} for n, x in enumerate(values)})
+    assert lines[3].split() == "1 2.333 4 1.528 2.2! log loss; at most 9".split()
+
+
+@pytest.mark.parametrize(
+    ("values", "bounds", "scale"),
+    [
+        ([1.0, 10.0, 100.0], {"at_least": 0.1}, "log"),
+        ([1.0, 10.0, 100.0], {"at_least": 0.1, "at_most": 1000.0}, "log"),
+        ([0.8, 0.97, 0.99, 1.0], {"at_least": 0.5}, "plain"),
+        ([1.0, 2.0, 3.0], {"at_least": 0.1}, "plain"),
+        ([2.0, 2.0, 2.0], {"at_least": 2.0}, "plain"),
+        ([0.0, 10.0, 100.0], {"at_most": 1000.0}, "plain"),
+        ([1.0, 10.0, 100.0], {"at_least": -0.1}, "plain"),
+        ([1.0, 10.0, 100.0], {"equals": 10.0, "within": 100.0}, "plain"),
+    ],
+)
+def test_logarithms_are_taken_where_they_lie_more_evenly(values, bounds, scale):
+    found, their_bounds, name = runs.on_even_scale(values, bounds)
+    assert name == scale
+    turned = np.log if scale == "log" else np.array
+    np.testing.assert_allclose(found, turned(values))
+    np.testing.assert_allclose(list(their_bounds.values()), turned(list(bounds.values())))
+    assert list(their_bounds) == list(bounds)
 
 
 def test_what_never_varies_or_lies_at_its_ceiling_is_said(reported):

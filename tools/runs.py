@@ -141,6 +141,26 @@ def distances(value, bounds):
     return [sides[key](bound) for key, bound in bounds.items() if key in sides]
 
 
+def on_even_scale(values, bounds):
+    """Numbers and bounds as they are, or their logarithms if those lie more evenly around their mean.
+
+    Ratios and counts of steps have a long tail on one side, where a deviation says little; their logarithms have none.
+    """
+    numbers = [*values, *bounds.values()]
+    if min(numbers) <= 0 or "within" in bounds or "equals" in bounds:
+        return values, bounds, "plain"
+    logs = [math.log(value) for value in values]
+    if abs(skewness(values)) <= abs(skewness(logs)):
+        return values, bounds, "plain"
+    return logs, {key: math.log(bound) for key, bound in bounds.items()}, "log"
+
+
+def skewness(values):
+    """The third moment of what has mean 0 and variance 1; 0 where nothing varies."""
+    mean, spread = statistics.fmean(values), statistics.pstdev(values)
+    return statistics.fmean(((value - mean) / (spread or 1)) ** 3 for value in values)
+
+
 def room(values, bounds):
     """How far the mean lies inside the bounds, in standard deviations; infinite where nothing varies."""
     mean, spread = statistics.fmean(values), statistics.stdev(values)

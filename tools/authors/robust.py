@@ -6,7 +6,7 @@ Runs each chapter with papermill: with every seed, with 1, 2 and 4 threads, and 
 as there are cores. What has run is kept in .runs/ until the chapter or the helper package changes, so an interrupted call
 goes on where it was. Compares every text output and every figure with the stored one, and prints, for each claim, its
 bound, the lowest, mean and highest number over the seeds, their standard deviation, and how many of those lie between
-mean and bound; .runs/CHAPTER.png shows it. Stores nothing in the book.
+mean and bound: of the logarithms, where these lie more evenly. .runs/CHAPTER.png shows it. Stores nothing in the book.
 """
 
 import math
@@ -20,7 +20,7 @@ from tools.authors.test import cores_of_this_process
 from tools.chapters import THREADS, chapters_named, names_and_options
 from tools.figures import read_envelopes
 from tools.outputs import changed_faults, changed_texts, whole_streams
-from tools.runs import KEPT, distances, read_run, room, runs_side_by_side
+from tools.runs import KEPT, distances, on_even_scale, read_run, room, runs_side_by_side
 
 ENOUGH = 4  # standard deviations between the mean of a claim and its bound
 SAME_SEED = [
@@ -78,17 +78,19 @@ def report(chapter, labels):
     rows = []
     for (name, number), claims in numbers.items():
         values, bounds = [claim["value"] for claim in claims], claims[0]["bounds"]
-        rows.append((name + f" ({number})" * (number > 1), bounds, values, room(values, bounds)))
+        rows.append((name + f" ({number})" * (number > 1), bounds, values))
     print(f"\n{chapter.stem}: claims over {len(claims) if rows else 0} seeds")
-    print(f"{'lowest':>10} {'mean':>10} {'highest':>10} {'deviation':>10} {'room':>6}  claim")
-    for name, bounds, values, space in rows:
+    print(f"{'lowest':>10} {'mean':>10} {'highest':>10} {'deviation':>10} {'room':>6} scale  claim")
+    for name, bounds, values in rows:
+        *evenly, scale = on_even_scale(values, bounds)
+        space = room(*evenly)
         figures = min(values), statistics.fmean(values), max(values), statistics.stdev(values)
         at_ceiling = space < ENOUGH and all(value in bounds.values() for value in values)
         shown = "same" if math.isinf(space) else f"{space:.1f}" + "!" * (space < ENOUGH)
         text = ", ".join(f"{key.replace('_', ' ')} {bound:.4g}" for key, bound in bounds.items())
         print(
             " ".join(f"{figure:10.4g}" for figure in figures),
-            f"{'ceil' if at_ceiling else shown:>6}  {name}; {text}",
+            f"{'ceil' if at_ceiling else shown:>6} {scale:5}  {name}; {text}",
         )
     if rows:
         draw(rows, KEPT / f"{chapter.stem}.png")
@@ -117,9 +119,10 @@ def draw(rows, path):
     import bigmodel_helpers as bh
     from bigmodel_helpers.plotting import png_bytes
 
-    rows = [row for row in rows if not math.isinf(row[3])]
+    rows = [(name, *on_even_scale(values, bounds)[:2]) for name, bounds, values in rows]
+    rows = [row for row in rows if not math.isinf(room(*row[1:]))]
     figure, axes = bh.new_figure(height=1 + 0.25 * max(len(rows), 2), width=11)
-    for height, (_, bounds, values, _) in enumerate(reversed(rows)):
+    for height, (_, values, bounds) in enumerate(reversed(rows)):
         spread = statistics.stdev(values)
         inside = [min(distances(value, bounds)) / spread for value in values]
         axes.plot(inside, [height] * len(values), "|", color=bh.COLOURS["blue"])
