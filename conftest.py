@@ -22,7 +22,7 @@ VARIABLES = own_variables(
 os.environ.clear()
 os.environ.update(VARIABLES)
 LONG = (
-    8  # seconds: a cell that trains for longer is run once, or the tests would take twice as long
+    3  # seconds: a cell that trains for longer is run once, or the tests would take twice as long
 )
 
 

@@ -1,6 +1,8 @@
 """What is held of figures: their words and numbers, their pixels; and what of it notices which fault."""
 
+import base64
 import io
+import pickle
 import re
 from pathlib import Path
 
@@ -11,7 +13,8 @@ from PIL import Image
 
 import bigmodel_helpers as bh
 from bigmodel_helpers.plotting import png_bytes
-from tools import figures
+from tools import figures, runs
+from tools.authors import figures as command
 from tools.figure_faults import faults_of, planted
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -114,7 +117,7 @@ def test_an_envelope_is_read_as_it_was_written(tmp_path, monkeypatch):
 
 
 def held(*drawings):
-    return {"drawn": figures.common(drawings), "by_chance": 0}
+    return {"drawn": figures.common(drawings), "by_chance": [0, 0]}
 
 
 def test_words_that_differ_in_digits_only_are_held_without_them():
@@ -135,11 +138,111 @@ def test_numbers_may_lie_outside_by_as_much_as_they_differ_and_no_more():
 
 def test_where_chance_decides_some_numbers_may_lie_outside_but_no_word():
     envelope = held({"a": 1.0, "b": 1.0, "c": "x"}, {"a": 1.1, "b": 1.1, "c": "x"}) | {
-        "by_chance": 1
+        "by_chance": [1, 0]
     }
+    near = envelope["drawn"]["a"][1] + 2 * (0.1 + figures.LEAST * 1.1)
+    assert figures.contradictions(envelope, {"a": near, "b": 1.0, "c": "x"}) == []
+    assert len(figures.contradictions(envelope, {"a": near, "b": near, "c": "x"})) == 2
+    assert len(figures.contradictions(envelope, {"a": near, "b": 1.0, "c": "y"})) == 1
+    assert len(figures.contradictions(envelope, {"a": 9.0, "b": 1.0, "c": "x"})) == 1, "far out"
+    envelope["by_chance"] = [1, 1]
     assert figures.contradictions(envelope, {"a": 9.0, "b": 1.0, "c": "x"}) == []
-    assert len(figures.contradictions(envelope, {"a": 9.0, "b": 9.0, "c": "x"})) == 2
-    assert len(figures.contradictions(envelope, {"a": 9.0, "b": 1.0, "c": "y"})) == 1
+
+
+# ---- learning from runs
+
+
+def falling(seed):
+    """A falling curve of a seed."""
+    steps = np.arange(20)
+    figure, axes = bh.new_figure(height=2, width=3)
+    axes.plot(np.exp(-steps / 8) + 0.02 * np.random.default_rng(seed).normal(size=20))
+    axes.set(xlabel="epoch", ylabel="loss (nats)")
+    return figure
+
+
+@pytest.fixture
+def tiny(tmp_path, monkeypatch):
+    """A chapter with a figure that is always the same and one that differs from run to run; `(path, run)`.
+
+    `run(label, seed, stopped="")` keeps a run in which the second shows what this seed draws.
+    """
+    monkeypatch.setattr(runs, "KEPT", tmp_path / "runs")
+    monkeypatch.setattr(figures, "ENVELOPES", tmp_path / "envelopes")
+    monkeypatch.setattr(command, "LEARNT_FROM", [(f"seed-{n}", {}, {}) for n in LEARNT_FROM[:4]])
+    monkeypatch.setattr(command, "FIGURES_OF", "seed-0")
+    path = tmp_path / "99_tiny.ipynb"
+    monkeypatch.setattr(command, "chapters_named", lambda names: [path])
+    cells = [
+        nbformat.v4.new_code_cell("exact", id="exact", metadata={"tags": ["kept"]}),
+        nbformat.v4.new_code_cell("varied", id="varied", metadata={"tags": ["exact-figure"]}),
+    ]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+
+    def run(label, seed, stopped=""):
+        place, notebook = runs.place_of(path), nbformat.read(path, as_version=4)
+        (place / "figures").mkdir(exist_ok=True)
+        for cell, figure in zip(notebook.cells, (falling(99), falling(seed))):
+            png = png_bytes(figure)
+            metadata = {"image/png": {"drawn": figures.drawn(figure)}}
+            data = {"image/png": base64.b64encode(png).decode()}
+            cell.outputs = [nbformat.v4.new_output("display_data", data, metadata=metadata)]
+            (place / "figures" / f"{figures.name_of(png)}.pickle").write_bytes(pickle.dumps(figure))
+        notebook.metadata["stopped"] = stopped
+        nbformat.write(notebook, place / f"{label}.ipynb")
+        (place / f"{label}.claims").touch()
+
+    for seed in LEARNT_FROM[:4]:
+        run(f"seed-{seed}", seed)
+    return path, run
+
+
+def test_figures_are_learnt_from_runs_and_faults_planted_in_them(tiny, capsys):
+    path, run = tiny
+    run("seed-20", 20)
+    command.main([])
+    first, *lines = capsys.readouterr().out.splitlines()
+    noticed, of, alarms, drawings = map(int, re.findall(r"(?<![.\d])\d+(?![.\d%])", first)[1:])
+    assert 0.9 * of <= noticed <= of > 12 and alarms == 0 and drawings == 2
+    assert len(lines) == of - noticed
+    tags = [cell.metadata.get("tags") for cell in nbformat.read(path, as_version=4).cells]
+    assert tags == [["kept", "exact-figure"], None]
+    assert list(figures.read_envelopes("99_tiny")) == ["varied"]
+
+
+def test_what_was_not_learnt_and_looks_strange_is_a_false_alarm_and_what_cannot_be_kept_is_said(
+    tiny, capsys
+):
+    path, run = tiny
+    run("seed-20", 0)
+    place = runs.place_of(path)
+    for pickled in (place / "figures").glob("*.pickle"):
+        pickled.unlink()
+    strange = nbformat.read(place / "seed-20.ipynb", as_version=4)
+    for cell in strange.cells:
+        picture = Image.open(io.BytesIO(base64.b64decode(cell.outputs[0].data["image/png"])))
+        raw = io.BytesIO()
+        picture.transpose(Image.Transpose.FLIP_TOP_BOTTOM).save(raw, "png")
+        cell.outputs[0].data["image/png"] = base64.b64encode(raw.getvalue()).decode()
+    nbformat.write(strange, place / "seed-20.ipynb")
+    command.main([])
+    first, *lines = capsys.readouterr().out.splitlines()
+    assert "0 of 0 faults" in first and first.endswith("2 false alarms in 2 drawings")
+    assert [line.split(",")[0].strip() for line in lines] == [
+        "false alarm",
+        "no faults planted: cell exact",
+        "false alarm",
+        "no faults planted: cell varied",
+    ]
+
+
+def test_nothing_is_learnt_from_a_run_that_stopped(tiny):
+    path, run = tiny
+    run("seed-3", 3, stopped="ClaimError: no")
+    before = path.read_bytes()
+    with pytest.raises(SystemExit, match="99_tiny stopped with seed-3: ClaimError: no"):
+        command.main([])
+    assert path.read_bytes() == before and not figures.ENVELOPES.exists()
 
 
 # ---- the stored figures of the book

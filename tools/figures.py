@@ -28,6 +28,7 @@ ENVELOPES = ROOT / "tests" / "figures"
 # 0 to 255, may lie outside of what was seen besides SLACK; and how many tiles may lie outside
 TILES = {"small": (20, 12.0, 8), "large": (100, 3.0, 0)}
 SLACK = 1.0  # a number may lie outside of what was seen by this much of the distance from lowest to highest
+FAR = 1.0, 3.0  # how many of these margins are strange, and how many are far out
 LEAST = 0.02  # and by this much of its size, for other machines
 # the ends of what is measured on a scale from -1 to 1
 WITHIN_ONE = ("down", "across", "slant", "along x", "along y")
@@ -206,12 +207,11 @@ def learnt(drawings, pictures):
     """The envelope of one figure, from its descriptions and pictures of several seeds."""
     size = pictures[0].shape[:2]
     alone = [
-        contradictions({"drawn": common([*drawings[:n], *drawings[n + 1 :]]), "by_chance": 0}, one)
-        for n, one in enumerate(drawings)
+        outside(common([*drawings[:n], *drawings[n + 1 :]]), one) for n, one in enumerate(drawings)
     ]
     envelope = {
         "drawn": common(drawings),
-        "by_chance": 2 * max(map(len, alone)),
+        "by_chance": [2 * max(sum(f > far for f in one.values()) for one in alone) for far in FAR],
         "sizes": [list(size) for size in sorted({picture.shape[:2] for picture in pictures})],
     }
     for name, (side, margin, _) in TILES.items():
@@ -265,26 +265,40 @@ def common(drawings):
 def contradictions(envelope, drawing):
     """Where a description contradicts an envelope; a list of sentences.
 
-    Each word must be right. Of the numbers as many may lie outside as twice the most that lay outside where one of the
-    drawings was held against all others: some figures show what chance brings.
+    Each word must be right. Of the numbers as many may lie outside, and as many far outside, as twice the most that did so
+    where one of the drawings was held against all others: some figures show what chance brings.
     """
-    words, numbers = [], []
-    for key, expected in envelope["drawn"].items():
+    faults, held = [], envelope["drawn"]
+    for key, expected in held.items():
         value = drawing.get(key)
         if value is None:
-            words.append(f"{key} is missing")
+            faults.append(f"{key} is missing")
         elif isinstance(expected, str):
             if expected not in (value, _without_digits(str(value))):
-                words.append(f"{key} is {value!r}, not {expected!r}")
+                faults.append(f"{key} is {value!r}, not {expected!r}")
         elif isinstance(value, str):
-            words.append(f"{key} is {value!r}, not a number")
-        else:
+            faults.append(f"{key} is {value!r}, not a number")
+    for far, most in zip(FAR, envelope["by_chance"]):
+        strange = [key for key, margins in outside(held, drawing).items() if margins > far]
+        if len(strange) > most:
+            faults += [
+                f"{k} is {drawing[k]:g}, not from {held[k][0]:g} to {held[k][1]:g}" for k in strange
+            ]
+            break
+    return faults
+
+
+def outside(held, drawing):
+    """How far each number of a description lies outside of what was seen, in margins; more than 1 is strange."""
+    found = {}
+    for key, expected in held.items():
+        value = drawing.get(key)
+        if not isinstance(expected, str) and isinstance(value, (int, float)):
             low, high = expected
             size = 1.0 if key.endswith(WITHIN_ONE) else max(abs(low), abs(high))
             margin = SLACK * (high - low) + LEAST * size + 1e-6
-            if not low - margin <= value <= high + margin:
-                numbers.append(f"{key} is {value:g}, not from {low:g} to {high:g}")
-    return words + (numbers if len(numbers) > envelope["by_chance"] else [])
+            found[key] = max(low - value, value - high) / margin
+    return found
 
 
 def faults_of_picture(envelope, picture):
