@@ -13,8 +13,9 @@ import pytest
 from nbval.plugin import IPyNbCell, NbCellError, coalesce_streams, comment_markers, metadata_tags
 
 from tools.figures import read_envelopes
-from tools.outputs import WATCHING, WIDGET_VIEW, changed_faults, picture_faults
+from tools.outputs import WIDGET_VIEW, changed_faults, picture_faults, redrawn
 from tools.surroundings import own_variables
+from tools.watching import FINGERPRINT, WATCHING
 
 VARIABLES = own_variables(
     os.environ, sys.prefix
@@ -40,8 +41,11 @@ def pytest_runtest_call(item):
     faults += faults_now(item)
     if faults:
         item.raise_cell_error("; ".join(faults))
+    note_redrawn(item)
     if seconds < LONG:
         run_again(item)
+    if is_last(item) and (redrawn_all := faults_where_the_same_was_measured(item.parent)):
+        item.raise_cell_error("; ".join(redrawn_all))
     return result
 
 
@@ -96,6 +100,35 @@ def faults_now(item):
     """What is wrong with the outputs that a cell has just made."""
     envelope = envelopes_of(item.parent.path.stem).get(item.cell.get("id"))
     return changed_faults(item.cell, item.cell.outputs, item.test_outputs, envelope)
+
+
+def note_redrawn(item):
+    """Keep what is drawn otherwise than it is stored; whether it may be so is known when the chapter has measured all."""
+    notebook = item.parent
+    notebook.redrawn = getattr(notebook, "redrawn", [])
+    faults = redrawn(item.cell.outputs, item.test_outputs)
+    notebook.redrawn += [f"code cell {item.cell_num + 1}: {fault}" for fault in faults]
+
+
+def is_last(item):
+    cells = [cell for cell in item.parent.nb.cells if cell.cell_type == "code"]
+    return item.cell_num + 1 == len(cells)
+
+
+def faults_where_the_same_was_measured(notebook):
+    """Figures that differ by pixels, if the chapter has measured to the last bit what it had measured when it was stored."""
+    if notebook.redrawn and measured_by(notebook.kernel) == notebook.nb.metadata.get("measured"):
+        return [f"{fault} though all that is measured is the same" for fault in notebook.redrawn]
+    return []
+
+
+def measured_by(kernel):
+    """The fingerprint of what the claims have measured in this kernel."""
+    message = kernel.kc.execute("", silent=True, user_expressions={"measured": FINGERPRINT})
+    reply = {"parent_header": {}}
+    while reply["parent_header"].get("msg_id") != message:
+        reply = kernel.get_message(stream="shell", timeout=60)
+    return reply["content"]["user_expressions"]["measured"]["data"]["text/plain"].strip("'")
 
 
 envelopes_of = functools.cache(read_envelopes)

@@ -245,7 +245,7 @@ def test_a_chapter_is_small_and_stored_in_the_normal_form(chapter):
         "each picture is in it twice: as it is, and with its description"
     )
     stored = json.loads(raw)
-    assert set(stored["metadata"]) == {"kernelspec", "language_info", "rise"}
+    assert set(stored["metadata"]) == {"kernelspec", "language_info", "rise", "measured"}
     assert stored["metadata"]["language_info"].get("version") is None
     assert [
         cell["execution_count"] for cell in stored["cells"] if cell["cell_type"] == "code"

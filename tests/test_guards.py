@@ -22,7 +22,7 @@ from PIL import Image
 import bigmodel_helpers as bh
 import conftest
 from bigmodel_helpers.plotting import Bundle, png_bytes
-from tools import figures, outputs
+from tools import figures, outputs, watching
 
 ROOT = Path(__file__).resolve().parent.parent
 SOUND = {
@@ -515,10 +515,87 @@ def test_a_kernel_is_told_once_to_say_what_figures_show():
     notebook = SimpleNamespace(kernel=Kernel())
     conftest.watch_figures(notebook)
     conftest.watch_figures(notebook)
-    assert said == [(outputs.WATCHING, False), "message", "message"]
+    assert said == [(watching.WATCHING, False), "message", "message"]
+
+
+def test_what_is_redrawn_is_told_where_the_same_was_measured_and_only_there():
+    notebook = SimpleNamespace(redrawn=["code cell 2: changed"], kernel=KernelThatMeasured("1f"))
+    for measured, faults in (("1f", 1), ("2e", 0), (None, 0)):
+        notebook.nb = new_notebook(metadata={"measured": measured} if measured else {})
+        found = conftest.faults_where_the_same_was_measured(notebook)
+        assert found == ["code cell 2: changed though all that is measured is the same"] * faults
+    notebook.redrawn, notebook.nb = [], new_notebook(metadata={"measured": "1f"})
+    assert conftest.faults_where_the_same_was_measured(notebook) == []
+
+
+class KernelThatMeasured:
+    """Answers to something else first, and then with its fingerprint."""
+
+    def __init__(self, fingerprint):
+        self.fingerprint, self.kc = fingerprint, self
+
+    def execute(self, source, silent, user_expressions):
+        assert silent and source == "" and user_expressions == {"measured": watching.FINGERPRINT}
+        answer = {
+            "user_expressions": {"measured": {"data": {"text/plain": repr(self.fingerprint)}}}
+        }
+        self.answers = [
+            {"parent_header": {"msg_id": number}, "content": answer if number else {}}
+            for number in (0, 7)
+        ]
+        return 7
+
+    def get_message(self, stream, timeout):
+        return self.answers.pop(0)
 
 
 # ---- with a kernel
+
+
+def test_a_figure_that_is_redrawn_is_caught_unless_something_else_was_measured(tmp_path):
+    """Two notebooks with another picture than their kernels draw; one says that it measured something else, too."""
+    claim = "import bigmodel_helpers as bh\nbh.claim('one', 1, equals=1)"
+    said = new_output("stream", name="stdout", text="one: 1, as it must be\n")
+    cells = [new_code_cell(claim, outputs=[said]), executed("picture"), new_code_cell("pass")]
+    for number, cell in enumerate(cells, 1):
+        cell.execution_count, cell.id = number, f"cell-{number}"
+    with_block(20, 20)(cells[1])
+    copied_guards(tmp_path)
+    for name, measured in (("here", {"one 1.0"}), ("elsewhere", {"one 1.5"})):
+        metadata = {"measured": watching.fingerprint(measured)}
+        nbformat.write(new_notebook(cells=cells, metadata=metadata), tmp_path / f"{name}.ipynb")
+    failed, done = failures(tmp_path, "here", "elsewhere")
+    assert list(failed) == [("here", 2)], done
+    assert "code cell 2: the picture has changed in 0.250% of its pixels" in failed["here", 2]
+    assert "though all that is measured is the same" in failed["here", 2]
+
+
+def copied_guards(folder):
+    shutil.copy(ROOT / "conftest.py", folder)
+    shutil.copytree(ROOT / "tools", folder / "tools")
+
+
+def failures(folder, *names):
+    """The messages of the failed cells of notebooks in a folder with its own guards, and what pytest printed."""
+    report = folder / "report.xml"
+    command = [sys.executable, "-m", "pytest", "-q", "--color=no", "--rootdir", str(folder)]
+    command += ["-c", str(ROOT / "pyproject.toml"), f"--junitxml={report}"]
+    command += [f"--nbval-sanitize-with={ROOT / 'tests' / 'nbval_sanitize.cfg'}"]
+    command += [str(folder / f"{name}.ipynb") for name in names]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    failed, count = {}, 0
+    for case in ET.parse(report).iter("testcase"):
+        assert case.find("skipped") is None, "no cell may be skipped"
+        count += 1
+        name, number = (
+            Path(case.get("file") or case.get("classname")).stem,
+            case.get("name").split()[-1],
+        )
+        for failure in [*case.findall("failure"), *case.findall("error")]:
+            message = failure.get("message", "") + (failure.text or "")
+            failed[name, int(number)] = message
+    assert f"{count - len(failed)} passed" in done.stdout, done.stdout
+    return failed, done.stdout
 
 
 @pytest.fixture(scope="module")
@@ -528,8 +605,7 @@ def verdicts(tmp_path_factory):
     Sound cells stand first, between and last; what is wrong with the notebook as a whole is told of its first cell.
     """
     folder = tmp_path_factory.mktemp("planted")
-    shutil.copy(ROOT / "conftest.py", folder)
-    shutil.copytree(ROOT / "tools", folder / "tools")
+    copied_guards(folder)
     sound, names, cells = sound_cells(), [], []
     for plan in [None, None, *DEFECTS, None]:
         for kind in [DEFECTS[plan][0]] if plan else SOUND:
@@ -557,35 +633,8 @@ def verdicts(tmp_path_factory):
     notebook = new_notebook(cells=cells)
     notebook.metadata["widgets"] = {"application/vnd.jupyter.widget-state+json": {}}
     nbformat.write(notebook, folder / "planted.ipynb")
-    report = folder / "report.xml"
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-q",
-            "--color=no",
-            "--rootdir",
-            str(folder),
-            "-c",
-            str(ROOT / "pyproject.toml"),
-            f"--nbval-sanitize-with={ROOT / 'tests' / 'nbval_sanitize.cfg'}",
-            f"--junitxml={report}",
-            str(folder / "planted.ipynb"),
-        ],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-    )
-    failed = {}
-    for case in ET.parse(report).iter("testcase"):
-        assert case.find("skipped") is None, "no cell may be skipped"
-        number = int(case.get("name").split()[-1])
-        for failure in [*case.findall("failure"), *case.findall("error")]:
-            message = failure.get("message", "") + (failure.text or "")
-            failed[names[number] or number] = message
-    assert f"{len(cells) - len(failed)} passed" in done.stdout, done.stdout
-    return failed
+    failed, _ = failures(folder, "planted")
+    return {names[number] or number: message for (_, number), message in failed.items()}
 
 
 def test_sound_cells_pass_and_the_first_one_tells_what_is_wrong_with_the_notebook(verdicts):

@@ -5,6 +5,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from tools.authors import refresh
+from tools.watching import fingerprint
 
 
 @pytest.fixture
@@ -37,6 +38,22 @@ def test_refreshing_twice_changes_no_byte(notebook):
     assert set(stored.cells[2].outputs[0].data) == {"image/png", "text/html", "text/plain"}
     assert [cell.execution_count for cell in stored.cells[1:]] == [1, 2]
     assert b"\r" not in first and list(path.parent.iterdir()) == [path]
+
+
+def test_what_was_measured_is_kept_as_a_fingerprint_and_what_figures_show_is_not(notebook):
+    claim = "import bigmodel_helpers as bh\nbh.claim('a third', 1 / 3, at_least=0.3)"
+    for sources in ((claim, EXPLORER), (claim, claim)):
+        path = notebook(*sources)
+        refresh.refresh(path)
+        stored = nbformat.read(path, as_version=4)
+        assert stored.metadata.measured == fingerprint({"a third 0.3333333333333333"})
+        assert len(stored.cells) == 3
+        for output in stored.cells[2].outputs:
+            assert set(output.get("metadata", {}).get("image/png", {})) <= {
+                "alt",
+                "width",
+                "height",
+            }
 
 
 def test_editors_metadata_is_dropped_and_ours_is_kept(notebook):

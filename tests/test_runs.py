@@ -1,15 +1,20 @@
 """Runs of a chapter with other seeds, and of a chapter with a defect: what is kept, what is reported, who notices."""
 
+import base64
+import io
 import json
 
 import nbformat
 import pytest
 from nbclient import NotebookClient
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from PIL import Image
 
 import bigmodel_helpers as bh
+from bigmodel_helpers.plotting import Bundle
 from tools import chapter_mutants, runs, verdicts
 from tools.authors import robust
+from tools.watching import fingerprint
 
 SOURCES = [
     "seed = 0  # any whole number",
@@ -45,9 +50,27 @@ def test_a_claim_is_noted_with_its_bounds_and_does_not_stop_the_run(tmp_path, ca
     claim("shape", (2, 3), equals=(2, 3))
     noted = [json.loads(line) for line in (tmp_path / "claims").read_text().splitlines()]
     assert noted == [
-        {"name": "accuracy", "value": 0.5, "bounds": {"at_least": 0.9}, "holds": False},
-        {"name": "rate", "value": 0.51, "bounds": {"equals": 0.5, "within": 0.1}, "holds": True},
-        {"name": "shape", "value": "(2, 3)", "bounds": {}, "holds": True},
+        {
+            "name": "accuracy",
+            "value": 0.5,
+            "bounds": {"at_least": 0.9},
+            "holds": False,
+            "exactly": "accuracy 0.5",
+        },
+        {
+            "name": "rate",
+            "value": 0.51,
+            "bounds": {"equals": 0.5, "within": 0.1},
+            "holds": True,
+            "exactly": "rate 0.51",
+        },
+        {
+            "name": "shape",
+            "value": "(2, 3)",
+            "bounds": {},
+            "holds": True,
+            "exactly": "shape (2, 3)",
+        },
     ]
     assert "accuracy is 0.5, but it must be at least 0.9" in capsys.readouterr().out
 
@@ -103,6 +126,36 @@ def test_a_stored_chapter_is_compared_again_and_again_without_a_change():
     assert [robust.changed("99_tiny", stored, fresh) for _ in range(3)] == [[], [], []]
     fresh.cells[0].outputs[1].text = "three\n"
     assert len(robust.changed("99_tiny", stored, fresh)) == 1
+
+
+def shown(figure_of):
+    """The outputs of a cell that shows one picture."""
+    raw = io.BytesIO()
+    Image.new("RGB", (40, 20), figure_of).save(raw, "png")
+    data, metadata = Bundle(raw.getvalue(), "A block.")._repr_mimebundle_()
+    data["image/png"] = base64.b64encode(raw.getvalue()).decode()
+    return [new_output("display_data", data, metadata=metadata)]
+
+
+def test_what_a_run_draws_otherwise_counts_where_it_measured_the_same_as_what_is_stored():
+    claims = [{"exactly": "one 1.0"}, {"exactly": "two 2.0"}]
+    stored = new_notebook(cells=[new_code_cell("", outputs=shown("red"))])
+    stored.metadata.measured = fingerprint({"one 1.0", "two 2.0"})
+    assert robust.same_numbers(stored, claims)
+    assert not robust.same_numbers(stored, claims[:1]) and not robust.same_numbers(stored, [{}])
+    fresh = new_notebook(cells=[new_code_cell("", outputs=shown("blue"))])
+    for run, same, faults in ((fresh, True, 1), (fresh, False, 0), (stored, True, 0)):
+        assert len(robust.changed("99_tiny", stored, run, same)) == faults
+
+
+def test_a_defect_that_is_drawn_and_not_measured_is_noticed_by_its_figure(chapter):
+    running = chapter_mutants.Chapter(chapter, nbformat.read(chapter, as_version=4))
+    running.shown = {3: (shown("red"), "1f"), 5: (shown("red"), "2e")}
+    assert running.drawn_otherwise({3: (shown("red"), "1f"), 5: (shown("red"), "2e")}) == ""
+    said = running.drawn_otherwise({3: (shown("red"), "1f"), 5: (shown("blue"), "2e")})
+    assert said.startswith("figure: the picture has changed")
+    assert running.drawn_otherwise({3: (shown("red"), "0"), 5: (shown("blue"), "2e")}) == ""
+    assert running.drawn_otherwise({4: (shown("blue"), "2e")}) == "", "nothing to compare it with"
 
 
 def test_who_notices_a_defect_is_found_where_it_shows(chapter, tmp_path, monkeypatch):

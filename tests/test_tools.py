@@ -260,11 +260,29 @@ def test_each_claim_is_noted_and_none_stops_the_chapter(tmp_path, capsys):
     claim("d", (1, 2), equals=(1, 2))
     claim("e", 3, equals=4)
     assert list(map(json.loads, path.read_text().splitlines())) == [
-        {"name": "a", "value": 0.5, "bounds": {"at_least": 0.25}, "holds": True},
-        {"name": "b", "value": 0.5, "bounds": {"at_most": 0.25}, "holds": False},
-        {"name": "c", "value": 0.5, "bounds": {"equals": 0.5, "within": 0.125}, "holds": True},
-        {"name": "d", "value": "(1, 2)", "bounds": {}, "holds": True},
-        {"name": "e", "value": "3", "bounds": {}, "holds": False},
+        {
+            "name": "a",
+            "value": 0.5,
+            "bounds": {"at_least": 0.25},
+            "holds": True,
+            "exactly": "a 0.5",
+        },
+        {
+            "name": "b",
+            "value": 0.5,
+            "bounds": {"at_most": 0.25},
+            "holds": False,
+            "exactly": "b 0.5",
+        },
+        {
+            "name": "c",
+            "value": 0.5,
+            "bounds": {"equals": 0.5, "within": 0.125},
+            "holds": True,
+            "exactly": "c 0.5",
+        },
+        {"name": "d", "value": "(1, 2)", "bounds": {}, "holds": True, "exactly": "d (1, 2)"},
+        {"name": "e", "value": "3", "bounds": {}, "holds": False, "exactly": "e 3.0"},
     ]
     said = capsys.readouterr().out.splitlines()
     assert len(said) == 5 and said[1].startswith("b is 0.5, but it must be at most 0.25")

@@ -21,8 +21,9 @@ from tools.authors.test import cores_of_this_process
 from tools.chapters import ROOT, THREADS, chapters_named
 from tools.figures import read_envelopes
 from tools.mutation import chosen, mutants_of
-from tools.outputs import WATCHING, changed_faults, changed_texts, whole_streams
+from tools.outputs import changed_faults, changed_texts, redrawn, whole_streams
 from tools.verdicts import Verdicts
+from tools.watching import FINGERPRINT, FORGET, WATCHING
 
 NOTICED_BY = ("claim", "error", "output", "figure", "pytest", "nobody")
 COUNT = 60
@@ -112,7 +113,10 @@ class Chapter:
         self.chapter, self.cells, self.kernel = chapter, notebook.cells, None
         self.envelopes = read_envelopes(chapter.stem)
         self.names = [names_in(cell) for cell in self.cells]
-        self.seconds = {}
+        self.seconds, self.shown = (
+            {},
+            {},
+        )  # by the numbers of cells; shown: outputs, what was measured
 
     def __enter__(self):
         self.begin()
@@ -146,6 +150,7 @@ class Chapter:
             if message["msg_type"] in ("stream", "display_data", "execute_result", "error"):
                 outputs.append(output_from_msg(message))
 
+        self.ask(FORGET)
         allowed = 10 + 8 * self.seconds[number] if number in self.seconds else 300
         try:
             self.client.execute_interactive(source, output_hook=take, timeout=allowed)
@@ -157,6 +162,7 @@ class Chapter:
             return "error: the kernel died"
         if source == self.cells[number].source:
             self.seconds[number] = time.monotonic() - start
+        self.shown[number] = outputs, self.ask(FINGERPRINT)
         return self.who_noticed(self.cells[number], outputs)
 
     def who_noticed(self, cell, outputs):
@@ -189,7 +195,7 @@ class Chapter:
             who = self.run(number, self.cells[number].source)
         if who:
             raise RuntimeError(f"{self.chapter.stem} is not as it is stored: {who}")
-        ran, who = [], ""
+        ran, seen, who = [], {}, ""
         for below in [number, *users]:
             # what lies between knows nothing of the defect, but what follows may need it
             if who := self.advance(below, past=ran):
@@ -197,12 +203,31 @@ class Chapter:
             ran.append(below)
             if who := self.run(below, source if below == number else self.cells[below].source):
                 break
+            seen[below] = self.shown[below]
         for below in ran if self.kernel else []:
             if self.run(below, self.cells[below].source):
                 self.end()
                 break
         self.reached = max([self.reached, *(below + 1 for below in ran)])
-        return who or "nobody"
+        return who or (self.kernel and self.drawn_otherwise(seen)) or "nobody"
+
+    def drawn_otherwise(self, seen):
+        """Who noticed a picture that is not the one of this kernel without the defect, though the same was measured."""
+        own = {number: self.shown[number] for number in seen if number in self.shown}
+        if all(seen[number][1] == measured for number, (_, measured) in own.items()):
+            for number, (outputs, _) in own.items():
+                if faults := redrawn(outputs, seen[number][0]):
+                    return f"figure: {faults[0][:80]}"
+        return ""
+
+    def ask(self, expression):
+        """What an expression is in the kernel, as a text; nothing if the kernel is no more."""
+        if not self.kernel:
+            return ""
+        reply = self.client.execute_interactive(
+            "", silent=True, user_expressions={"asked": expression}, timeout=60
+        )
+        return reply["content"]["user_expressions"]["asked"]["data"]["text/plain"].strip("'")
 
     def is_stale(self, numbers):
         """Whether a cell that has run further down has changed what one of these cells uses and does not make."""
@@ -231,7 +256,7 @@ class Chapter:
                 if cell.cell_type == "code":
                     if who := alone.run(place, source if place == number else cell.source):
                         return who
-        return "nobody"
+        return self.drawn_otherwise(alone.shown) or "nobody"
 
 
 def names_in(cell):

@@ -8,15 +8,11 @@ seeds: words that are always the same, the lowest and the highest of each number
 """
 
 import base64
-import contextlib
 import hashlib
 import io
 import json
 import math
-import pickle
 import re
-import sys
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -112,9 +108,22 @@ def _of_axes(axes):
         pixels = np.ma.filled(image.get_array(), 0)
         yield f"image {n} shape", f"{pixels.shape} {image.get_cmap().name} {image.origin}"
         low, high = image.get_clim()
+        yield f"image {n} scale", _scale_of(pixels, low or 0, high or 0)
         yield f"image {n} scale from", float(low or 0)
         yield f"image {n} scale to", float(high or 0)
         yield from ((f"image {n} {key}", value) for key, value in _moments(pixels).items())
+
+
+def _scale_of(pixels, low, high):
+    """Where a colour scale begins and ends, by what there is to show: the same words whatever the luck."""
+    least, most = float(pixels.min()), float(pixels.max())
+    known = {"0": 0.0, "1": 1.0, "least": least, "most": most, "size": max(-least, most)}
+    known |= {f"-{name}": -value for name, value in known.items() if name in ("1", "size")}
+    near = 1e-6 * (abs(low) + abs(high))
+    ends = [
+        [name for name, value in known.items() if abs(value - end) <= near] for end in (low, high)
+    ]
+    return " to ".join((names or ["other"])[0] for names in ends)
 
 
 def _of_cloud(cloud):
@@ -354,34 +363,3 @@ def name_of(png):
     """A short name for a picture, made of its bytes."""
     raw = base64.b64decode(png) if isinstance(png, str) else png
     return hashlib.sha256(raw).hexdigest()[:16]
-
-
-def watch(folder=None):
-    """From here on, each picture of the book carries in its metadata what `drawn` says of it; call it in a kernel.
-
-    Args:
-        folder: where to put each Matplotlib figure itself, pickled, under the `name_of` its picture; nowhere if None.
-    """
-    import bigmodel_helpers.explore  # noqa: F401
-
-    plotting, explorers = (
-        sys.modules[f"bigmodel_helpers.{name}"] for name in ("plotting", "explore")
-    )
-    save, begin, last = plotting.png_bytes, plotting.Bundle.__init__, {}
-
-    def png_bytes(figure):
-        png = save(figure)
-        last["drawn"] = drawn(figure)
-        if folder:
-            Path(folder).mkdir(exist_ok=True)
-            # a figure that holds functions cannot be kept
-            with contextlib.suppress(AttributeError, TypeError, pickle.PicklingError):
-                (Path(folder) / f"{name_of(png)}.pickle").write_bytes(pickle.dumps(figure))
-        return png
-
-    def init(self, *args, **more):
-        begin(self, *args, **more)
-        self._metadata["image/png"]["drawn"] = last["drawn"]
-
-    plotting.png_bytes = explorers.png_bytes = png_bytes
-    plotting.Bundle.__init__ = init

@@ -15,8 +15,6 @@ from tools.figures import (
     picture_of,
 )
 
-# what a kernel runs first, so that each figure says what it shows
-WATCHING = f"import sys; sys.path.insert(0, {str(ROOT)!r})\nfrom tools.figures import watch; watch()\ndel sys.path[0]"
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 HTML_PICTURE = re.compile(
     r'<img alt="([^"]*)" width="(\d+)" height="(\d+)" src="data:image/png;base64,([A-Za-z0-9+/=]*)">'
@@ -94,6 +92,16 @@ def changed_faults(cell, stored, fresh, envelope=None):
         elif before.shape != after.shape:
             faults.append(f"the picture was {before.shape} pixels, now {after.shape}")
     return faults
+
+
+def redrawn(stored, fresh):
+    """What differs between the pictures of two runs of a cell that must be the same to the pixel; a list of sentences."""
+    pictures = [
+        [output.data["image/png"] for output in outputs if "image/png" in output.get("data", {})]
+        for outputs in (stored, fresh)
+    ]
+    pairs = zip(*(map(picture_of, both) for both in pictures))
+    return [fault for before, after in pairs for fault in exact_faults(before, after)]
 
 
 def exact_faults(before, after):

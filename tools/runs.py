@@ -15,13 +15,14 @@ from pathlib import Path
 import nbformat
 
 from tools.chapters import ROOT, THREADS
+from tools.watching import measurement
 
 KEPT = ROOT / ".runs"  # ignored by git; may be deleted at any time
 FIGURES_OF = "1-threads"  # the run whose Matplotlib figures are kept, to plant faults in them
 INSIDE = """import sys
 sys.path.insert(0, {root!r})
 import bigmodel_helpers
-from tools.figures import watch
+from tools.watching import watch
 from tools.runs import noted
 watch({figures!r})
 bigmodel_helpers.claim = noted(bigmodel_helpers.claim, {path!r})"""
@@ -43,6 +44,7 @@ def noted(claim, path):
             line = {"name": name, "value": float(value), "bounds": bounds, "holds": holds}
         else:
             line = {"name": name, "value": str(value), "bounds": {}, "holds": holds}
+        line["exactly"] = measurement(name, value)
         with open(path, "a", encoding="ascii") as file:
             file.write(json.dumps(line) + "\n")
 

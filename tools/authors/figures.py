@@ -64,7 +64,9 @@ def learn(chapter, drawings):
         cell.metadata.pop("tags", None)
         if tags:
             cell.metadata["tags"] = tags
-    chapter.write_text(normal_form(notebook), encoding="utf-8", newline="\n")
+    chapter.write_text(
+        normal_form(notebook, notebook.metadata.get("measured")), encoding="utf-8", newline="\n"
+    )
     write_envelopes(chapter.stem, envelopes)
     return envelopes
 

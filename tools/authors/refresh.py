@@ -2,7 +2,8 @@
 
 usage: python3 run.py refresh [CHAPTER ...]      all chapters, or those whose names begin so (01, 04_conv)
 
-The notebook is stored in one normal form: refreshing twice on one machine changes no byte. A cell that raises, warns or
+The notebook is stored in one normal form: refreshing twice on one machine changes no byte. With it goes a fingerprint of
+all that its claims have measured, to the last bit: a run that measures the same must draw every figure to the pixel. A cell that raises, warns or
 writes to the error stream stops the refresh, and the file stays as it was. The picture of the cell that is tagged
 `cover` goes to notebooks/pictures/, for the README.
 """
@@ -15,7 +16,8 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
-from tools.chapters import chapters_named
+from tools.chapters import THREADS, chapters_named
+from tools.watching import FINGERPRINT, WATCHING
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 # The language's version is left out: the file must not change with the Python that refreshed it.
@@ -30,6 +32,7 @@ METADATA = {
 
 
 def main(arguments):
+    os.environ.update(dict.fromkeys(THREADS, "1"))  # as the tests run them
     for path in chapters_named(arguments):
         print(f"{path.name} ... ", end="", flush=True)
         print("unchanged" if refresh(path) else "stored")
@@ -39,11 +42,13 @@ def refresh(path):
     """Execute one notebook in its folder and store it; return whether the file is as it was."""
     before = path.read_text(encoding="utf-8")
     notebook = nbformat.reads(before, as_version=4)
+    notebook.cells.append(nbformat.v4.new_code_cell(FINGERPRINT))
     try:
         client_for(notebook, path).execute()
     except CellExecutionError as error:
         sys.exit(f"\n{path.name}: a cell stopped; the file is as it was.\n{error}")
-    after = normal_form(notebook)
+    measured = notebook.cells.pop().outputs[0].data["text/plain"].strip("'")
+    after = normal_form(notebook, measured)
     temporary = path.with_suffix(".part")
     temporary.write_text(after, encoding="utf-8", newline="\n")
     os.replace(temporary, path)
@@ -63,14 +68,14 @@ def client_for(notebook, path):
         kernel_name="python3",
         record_timing=False,
         coalesce_streams=True,
-        extra_arguments=["--log-level=ERROR"],
+        extra_arguments=["--log-level=ERROR", f"--IPKernelApp.exec_lines={WATCHING}"],
         resources={"metadata": {"path": str(path.parent)}},
     )
 
 
-def normal_form(notebook):
-    """The text of a notebook with nothing in it that changes from run to run."""
-    notebook.metadata = nbformat.from_dict(METADATA)
+def normal_form(notebook, measured):
+    """The text of a notebook with nothing in it that changes from run to run, but the fingerprint of what was measured."""
+    notebook.metadata = nbformat.from_dict(METADATA | {"measured": measured})
     for number, cell in enumerate(notebook.cells):
         for kept_by_editors in ("collapsed", "execution", "editable", "scrolled", "trusted"):
             cell.metadata.pop(kept_by_editors, None)
@@ -80,5 +85,6 @@ def normal_form(notebook):
                     f"\ncell {number} writes to the error stream; the file is as it was.\n{output.text}"
                 )
             output.get("data", {}).pop(WIDGET_VIEW, None)
+            output.get("metadata", {}).get("image/png", {}).pop("drawn", None)
     nbformat.validate(notebook)
     return nbformat.writes(notebook) + "\n"

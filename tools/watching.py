@@ -1,0 +1,77 @@
+"""What a kernel notes while a chapter runs in it: what each figure shows, and what each claim has measured, to the last bit."""
+
+import contextlib
+import hashlib
+import pickle
+import sys
+from pathlib import Path
+
+from tools.chapters import ROOT
+
+# what a kernel runs first
+WATCHING = f"import sys; sys.path.insert(0, {str(ROOT)!r})\nfrom tools.watching import watch; watch()\ndel sys.path[0]"
+# what it is asked then
+FINGERPRINT = "__import__('sys').modules['tools.watching'].fingerprint()"
+FORGET = "__import__('sys').modules['tools.watching'].MEASURED.clear()"
+
+MEASURED = set()
+
+
+def watch(folder=None):
+    """From here on, each picture carries in its metadata what `drawn` says of it, and claims are kept; call it in a kernel.
+
+    Args:
+        folder: where to put each Matplotlib figure itself, pickled, under the `name_of` its picture; nowhere if None.
+    """
+    import bigmodel_helpers
+    from tools.figures import drawn, name_of
+
+    plotting, explorers = (
+        sys.modules[f"bigmodel_helpers.{name}"] for name in ("plotting", "explore")
+    )
+    claim, save = bigmodel_helpers.claim, plotting.png_bytes
+    begin, last = plotting.Bundle.__init__, {}
+
+    def claim_and_keep(name, value, **bounds):
+        claim(name, value, **bounds)
+        MEASURED.add(measurement(name, value))
+
+    def png_bytes(figure):
+        png = save(figure)
+        last["drawn"] = drawn(figure)
+        if folder:
+            Path(folder).mkdir(exist_ok=True)
+            # a figure that holds functions cannot be kept
+            with contextlib.suppress(AttributeError, TypeError, pickle.PicklingError):
+                (Path(folder) / f"{name_of(png)}.pickle").write_bytes(pickle.dumps(figure))
+        return png
+
+    def init(self, *args, **more):
+        begin(self, *args, **more)
+        self._metadata["image/png"]["drawn"] = last["drawn"]
+
+    bigmodel_helpers.claim = claim_and_keep
+    plotting.png_bytes = explorers.png_bytes = png_bytes
+    plotting.Bundle.__init__ = init
+
+
+def measurement(name, value):
+    """A claim's number to its last bit, and its name.
+
+    >>> measurement("loss", 0.25), measurement("of 10", 3), measurement("shape", (2, 3))
+    ('loss 0.25', 'of 10 3.0', 'shape (2, 3)')
+    """
+    with contextlib.suppress(TypeError, ValueError):
+        value = float(value)
+    return f"{name} {value}"
+
+
+def fingerprint(measured=MEASURED):
+    """A short text that is the same if, and only if, the same has been measured.
+
+    Two runs with one fingerprint have trained the same networks, so whatever they show must be the same, too.
+
+    >>> fingerprint({"a 1.0", "b 2.0"}) == fingerprint({"b 2.0", "a 1.0"}) != fingerprint({"a 1.0"})
+    True
+    """
+    return hashlib.sha256("\n".join(sorted(measured)).encode()).hexdigest()[:16]
