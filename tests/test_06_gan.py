@@ -194,7 +194,7 @@ def test_points_are_counted_at_the_place_that_they_are_near():
     near, shares = at_places(points)
     assert near == pytest.approx(10 / 13)
     np.testing.assert_allclose(shares, np.array([2, 2, 1, 1, 1, 1, 1, 1]) / 13)
-    assert fullest(points) == pytest.approx(3 / 13)
+    assert fullest(points) == pytest.approx(6 / 13)
 
 
 def test_real_points_lie_around_eight_places_equally_often():
