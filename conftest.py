@@ -15,7 +15,7 @@ from nbval.plugin import IPyNbCell, NbCellError, coalesce_streams, comment_marke
 from tools.figures import read_envelopes
 from tools.outputs import WIDGET_VIEW, changed_faults, picture_faults, redrawn
 from tools.surroundings import own_variables
-from tools.watching import FINGERPRINT, WATCHING
+from tools.watching import FINGERPRINT, GO_BACK, REMEMBER, WATCHING
 
 VARIABLES = own_variables(
     os.environ, sys.prefix
@@ -35,6 +35,7 @@ def pytest_runtest_call(item):
     item.cell.outputs = coalesce_streams(item.cell.outputs)  # once: a second time doubles the texts
     item.options.update(check=True, skip=False, check_exception=False)
     watch_figures(item.parent)
+    ask(item.parent.kernel, REMEMBER)
     began = time.monotonic()
     result = yield
     seconds = time.monotonic() - began
@@ -50,7 +51,11 @@ def pytest_runtest_call(item):
 
 
 def run_again(item):
-    """Run the cell a second time at once, as readers do: it must not stop, and must say and show the same."""
+    """Run the cell a second time at once, as readers do: it must not stop, and must say and show the same.
+
+    Random numbers are drawn again as they were, so that the chapter goes on as if the cell had run once.
+    """
+    ask(item.parent.kernel, GO_BACK)
     try:
         item.runtest()
     except NbCellError as error:
@@ -117,18 +122,25 @@ def is_last(item):
 
 def faults_where_the_same_was_measured(notebook):
     """Figures that differ by pixels, if the chapter has measured to the last bit what it had measured when it was stored."""
-    if notebook.redrawn and measured_by(notebook.kernel) == notebook.nb.metadata.get("measured"):
+    if notebook.redrawn and ask(notebook.kernel, FINGERPRINT) == notebook.nb.metadata.get(
+        "measured"
+    ):
         return [f"{fault} though all that is measured is the same" for fault in notebook.redrawn]
     return []
 
 
-def measured_by(kernel):
-    """The fingerprint of what the claims have measured in this kernel."""
-    message = kernel.kc.execute("", silent=True, user_expressions={"measured": FINGERPRINT})
+def ask(kernel, expression):
+    """What an expression is in the kernel, as a text."""
+    message = kernel.kc.execute("", silent=True, user_expressions={"asked": expression})
     reply = {"parent_header": {}}
     while reply["parent_header"].get("msg_id") != message:
         reply = kernel.get_message(stream="shell", timeout=60)
-    return reply["content"]["user_expressions"]["measured"]["data"]["text/plain"].strip("'")
+    found = reply["content"]["user_expressions"]["asked"]
+    if found["status"] != "ok":
+        raise RuntimeError(
+            f"the kernel cannot say {expression}: {found['ename']}: {found['evalue']}"
+        )
+    return found["data"]["text/plain"].strip("'")
 
 
 envelopes_of = functools.cache(read_envelopes)

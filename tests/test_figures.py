@@ -202,8 +202,10 @@ def test_figures_are_learnt_from_runs_and_faults_planted_in_them(tiny, capsys):
     run("seed-20", 20)
     command.main([])
     first, *lines = capsys.readouterr().out.splitlines()
-    noticed, of, alarms, drawings = map(int, re.findall(r"(?<![.\d])\d+(?![.\d%])", first)[1:])
-    assert 0.9 * of <= noticed <= of > 12 and alarms == 0 and drawings == 2
+    of, pixels, noticed, alarms, drawings = map(
+        int, re.findall(r"(?<![.\d])\d+(?![.\d%])", first)[1:]
+    )
+    assert 0.9 * of <= noticed <= of > 12 and pixels == of and alarms == 0 and drawings == 2
     assert len(lines) == of - noticed
     tags = [cell.metadata.get("tags") for cell in nbformat.read(path, as_version=4).cells]
     assert tags == [["kept", "exact-figure"], None]
@@ -227,7 +229,7 @@ def test_what_was_not_learnt_and_looks_strange_is_a_false_alarm_and_what_cannot_
     nbformat.write(strange, place / "seed-20.ipynb")
     command.main([])
     first, *lines = capsys.readouterr().out.splitlines()
-    assert "0 of 0 faults" in first and first.endswith("2 false alarms in 2 drawings")
+    assert ": 0 faults" in first and first.endswith("2 false alarms in 2 drawings")
     assert [line.split(",")[0].strip() for line in lines] == [
         "false alarm",
         "no faults planted: cell exact",
@@ -303,18 +305,12 @@ PIXEL_FAULTS = {
 }
 
 
-def as_stored(picture):
-    raw = io.BytesIO()
-    Image.fromarray(picture.astype(np.uint8)).save(raw, "png")
-    return figures.picture_of(raw.getvalue())
-
-
 @pytest.mark.parametrize("chapter", LEARNT, ids=lambda path: path.stem)
 def test_what_is_done_to_a_stored_picture_is_noticed(chapter):
     envelopes, planted_faults, missed = figures.read_envelopes(chapter.stem), 0, []
     for cell, picture in stored_figures(chapter):
         for name, change in PIXEL_FAULTS.items():
-            changed = as_stored(change(picture))
+            changed = np.floor(change(picture))
             if figures.changed_pixels(picture, changed) < 0.0002:
                 continue
             planted_faults += 1

@@ -4,6 +4,7 @@ import base64
 import copy
 import functools
 import io
+import random
 import re
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import nbformat
+import numpy as np
 import pytest
 from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_notebook, new_output
@@ -532,13 +534,12 @@ class KernelThatMeasured:
     """Answers to something else first, and then with its fingerprint."""
 
     def __init__(self, fingerprint):
-        self.fingerprint, self.kc = fingerprint, self
+        self.answer = {"status": "ok", "data": {"text/plain": repr(fingerprint)}}
+        self.kc = self
 
     def execute(self, source, silent, user_expressions):
-        assert silent and source == "" and user_expressions == {"measured": watching.FINGERPRINT}
-        answer = {
-            "user_expressions": {"measured": {"data": {"text/plain": repr(self.fingerprint)}}}
-        }
+        assert silent and source == "" and user_expressions == {"asked": watching.FINGERPRINT}
+        answer = {"user_expressions": {"asked": self.answer}}
         self.answers = [
             {"parent_header": {"msg_id": number}, "content": answer if number else {}}
             for number in (0, 7)
@@ -547,6 +548,42 @@ class KernelThatMeasured:
 
     def get_message(self, stream, timeout):
         return self.answers.pop(0)
+
+
+def test_random_numbers_are_drawn_again_as_they_were(monkeypatch):
+    """By each stream that chapters use; after a draw in between, a new seed, or a further stream."""
+    import tensorflow as tf
+    from sklearn.utils import check_random_state
+
+    names = {"rng": np.random.default_rng(1), "dice": tf.random.Generator.from_seed(2), "x": 3}
+    monkeypatch.setattr("IPython.get_ipython", lambda: SimpleNamespace(user_ns=names))
+
+    def draw():
+        return [
+            names["rng"].random(),
+            float(names["dice"].uniform([])),
+            check_random_state(None).random_sample(),  # as scikit-learn draws by default
+            random.random(),
+            float(tf.random.normal([])),
+        ]
+
+    for seed in (5, 6):
+        tf.random.set_seed(seed)
+        draw()
+        watching.remember()
+        first = draw()
+        assert not set(first) & set(draw())
+        tf.random.set_seed(7)
+        watching.go_back()
+        assert draw() == first
+        names[f"another {seed}"] = np.random.default_rng(seed)
+
+
+def test_a_kernel_that_cannot_answer_is_told():
+    kernel = KernelThatMeasured("1f")
+    kernel.answer = {"status": "error", "ename": "NameError", "evalue": "no"}
+    with pytest.raises(RuntimeError, match="cannot say .*fingerprint.*: NameError: no"):
+        conftest.ask(kernel, watching.FINGERPRINT)
 
 
 # ---- with a kernel

@@ -3,8 +3,11 @@
 import contextlib
 import hashlib
 import pickle
+import random
 import sys
 from pathlib import Path
+
+import numpy as np
 
 from tools.chapters import ROOT
 
@@ -13,8 +16,10 @@ WATCHING = f"import sys; sys.path.insert(0, {str(ROOT)!r})\nfrom tools.watching 
 # what it is asked then
 FINGERPRINT = "__import__('sys').modules['tools.watching'].fingerprint()"
 FORGET = "__import__('sys').modules['tools.watching'].MEASURED.clear()"
+REMEMBER = "__import__('sys').modules['tools.watching'].remember()"
+GO_BACK = "__import__('sys').modules['tools.watching'].go_back()"
 
-MEASURED = set()
+MEASURED, KEPT = set(), []
 
 
 def watch(folder=None):
@@ -75,3 +80,52 @@ def fingerprint(measured=MEASURED):
     True
     """
     return hashlib.sha256("\n".join(sorted(measured)).encode()).hexdigest()[:16]
+
+
+def remember():
+    """Note where all streams of random numbers stand, before a cell runs."""
+    KEPT.clear()
+    KEPT.extend((stream, get(stream), put) for stream, get, put in streams())
+
+
+def go_back():
+    """Put all streams of random numbers back to where they stood, so that the cell draws the same again."""
+    for stream, state, put in KEPT:
+        put(stream, state)
+
+
+def streams():
+    """`(stream, function that says where it stands, function that puts it there)` of a kernel's streams of random numbers."""
+    from IPython import get_ipython
+
+    yield np.random, lambda s: s.get_state(), lambda s, at: s.set_state(at)
+    yield random, lambda s: s.getstate(), lambda s, at: s.setstate(at)
+    for value in list(get_ipython().user_ns.values()):
+        if isinstance(value, np.random.Generator):
+            yield value, lambda s: s.bit_generator.state, put_generator
+        elif (
+            type(value).__module__.startswith("tensorflow") and type(value).__name__ == "Generator"
+        ):
+            yield value, lambda s: s.state.numpy(), lambda s, at: s.reset(at)
+    if "tensorflow" in sys.modules:
+        from tensorflow.python.eager.context import context
+
+        # the seeds of TensorFlow's operations; there is no public way
+        yield context(), state_of_context, put_context
+
+
+def put_generator(generator, state):
+    generator.bit_generator.state = state
+
+
+def state_of_context(context):
+    rng = getattr(context, "_rng", None)  # there is none before a seed is set
+    return context._seed, rng and rng.getstate()
+
+
+def put_context(context, state):
+    context._seed, at = state
+    if at:
+        context._rng = random.Random()
+        context._rng.setstate(at)
+        context.clear_kernel_cache()

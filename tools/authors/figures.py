@@ -2,11 +2,12 @@
 
 usage: python3 run.py figures [CHAPTER ...]      uses the runs of 'robust', and runs what is missing of them
 
-A figure that comes out alike to the pixel for seeds 0 to 9, with 1, 2 and 4 threads and without oneDNN gets the tag
+A figure that comes out alike to the pixel for seeds 100 to 129, with 1, 2 and 4 threads and without oneDNN gets the tag
 `exact-figure`; for each other one, what those drawings have in common goes to tests/figures/. The tests hold new drawings
 against that. Then faults are planted in every figure, one at a time (blanked, mirrored, series swapped or dropped, wrong
-colour scale, axis unlabelled, panels exchanged ...); printed are how many are noticed, which are not, and how many
-drawings of seeds that nothing was learnt from would be false alarms.
+colour scale, axis unlabelled, panels exchanged ...); printed are how many are noticed, by the pixels where a machine
+measures what is stored, and elsewhere by what was learnt; which are not; and how many drawings of other seeds that have
+run, from which nothing was learnt, would be false alarms.
 """
 
 import pickle
@@ -33,7 +34,7 @@ from tools.figures import (
 from tools.outputs import exact_faults
 from tools.runs import FIGURES_OF, place_of, read_run, runs_side_by_side
 
-LEARNT_FROM = [(f"seed-{seed}", {"seed": seed}, {}) for seed in range(10)] + SAME_SEED
+LEARNT_FROM = [(f"seed-{seed}", {"seed": seed}, {}) for seed in range(100, 130)] + SAME_SEED
 INVISIBLE = 0.00002  # of the pixels: a fault that changes fewer cannot be seen
 
 
@@ -99,7 +100,7 @@ def plant(chapter, drawings, envelopes):
     others = [label for label in others if label not in learnt_from and ".part" not in label]
     folder, lines = place_of(chapter) / "figures", []
     notebook, _ = read_run(chapter, FIGURES_OF)
-    planted_all = noticed_all = alarms = tried = 0
+    planted_all = by_pixels = noticed_all = alarms = tried = 0
     fresh = drawings_of(chapter, others) if others else {}
     for cell in drawings:
         envelope = envelopes.get(cell)
@@ -121,12 +122,16 @@ def plant(chapter, drawings, envelopes):
             if picture.shape == own.shape and changed_pixels(own, picture) < INVISIBLE:
                 continue
             planted_all += 1
+            by_pixels += bool(exact_faults(own, picture))
             if noticed(envelope, own, drawn(changed), picture):
                 noticed_all += 1
             else:
                 lines.append(f"  not noticed: cell {cell}, {kind}, {what}")
-    share = noticed_all / max(planted_all, 1)
-    first = f"{noticed_all} of {planted_all} faults noticed ({share:.1%}); {alarms} false alarms in {tried} drawings"
+    shares = [
+        f"{count} ({count / max(planted_all, 1):.1%}) {how}"
+        for count, how in ((by_pixels, "by their pixels"), (noticed_all, "on other machines"))
+    ]
+    first = f"{planted_all} faults, noticed {' and '.join(shares)}; {alarms} false alarms in {tried} drawings"
     return "\n".join([first, *lines])
 
 
