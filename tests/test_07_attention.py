@@ -220,30 +220,26 @@ def test_the_explorers_draw_at_the_ends_of_their_sliders():
                     divide_by_root=root,
                 )
                 assert re.search(r"largest is (0\.\d\d|1\.00)", said) and "nan" not in said
-    source = np.array([[1, 2, 3, 0], [3, 2, 0, 0]])
-
-    def model(x, written):
-        return tf.one_hot([[1] * 10] * len(x), 4), tf.fill((len(x), 4, 10, 4), 0.25)
-
+    weights = np.random.default_rng(8).random((2, 4, 10, 4))
     draw_map, *_ = functions(
         "draw_map",
         "look_at",
-        "alone",
-        "in_parts",
-        "shifted",
         "decode",
-        source=source,
+        source=np.array([[1, 2, 3, 0], [3, 2, 0, 0]]),
         target=np.ones((2, 10), int),
         alphabet=list("abc"),
-        translators={"one": model},
+        looks={"one": weights},
+        writes={"one": ["first", "second"]},
         examples=[0, 1],
     )
     for head in (0, 4):
-        for example in (0, 1):
+        for example, (text, written) in enumerate((("abc", "first"), ("cb", "second"))):
             figure = Figure(figsize=(8, 4))
             said = draw_map(figure, which_one="one", head=head, example=example)
-            assert ("mean" in said) == (head == 0) and said.endswith(("abc.", "cb."))
-            assert figure.axes[0].get_xlabel().endswith("aaaaaaaaaa")
+            assert ("mean" in said) == (head == 0) and said.endswith(f" {text}.")
+            assert figure.axes[0].get_xlabel().endswith(f" {written}")
+            shown = weights[example].mean(axis=0) if head == 0 else weights[example, head - 1]
+            np.testing.assert_allclose(figure.axes[0].images[0].get_array(), shown[:, : len(text)])
 
 
 def test_a_stack_adds_positions_and_ends_with_a_norm():

@@ -29,6 +29,9 @@ LEAST = 0.02  # and by this much of its size, for other machines
 # the ends of what is measured on a scale from -1 to 1
 WITHIN_ONE = ("down", "across", "slant", "along x", "along y")
 PIXEL_TOLERANCE = 64.0  # of 255: smoothed edges differ so from one machine to the next
+SAME_MACHINE = (
+    8.0  # and by so much where a machine draws again what it has drawn, in 256 colours each time
+)
 CHANGED_AT_MOST = 0.00005  # the share of pixels that may differ by more: a tick of an axis
 
 
@@ -191,6 +194,12 @@ def picture_of(png):
     return np.asarray(Image.open(io.BytesIO(raw)).convert("RGB"), dtype=float)
 
 
+def in_256_colours(picture):
+    """A picture as it is after it was stored."""
+    image = Image.fromarray(picture.astype(np.uint8)).quantize(256, dither=Image.Dither.NONE)
+    return np.asarray(image.convert("RGB"), dtype=float)
+
+
 def rendered(figure):
     """A Matplotlib figure as `picture_of` would have it from its PNG, but quickly."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -326,9 +335,9 @@ def faults_of_picture(envelope, picture):
     return faults
 
 
-def changed_pixels(before, after):
+def changed_pixels(before, after, tolerance=PIXEL_TOLERANCE):
     """The share of pixels that differ between two pictures of one size by more than another machine explains."""
-    return float(np.mean(np.abs(before - after).max(axis=2) > PIXEL_TOLERANCE))
+    return float(np.mean(np.abs(before - after).max(axis=2) > tolerance))
 
 
 def read_envelopes(stem):

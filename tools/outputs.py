@@ -9,6 +9,8 @@ import nbformat
 from tools.chapters import ROOT
 from tools.figures import (
     CHANGED_AT_MOST,
+    PIXEL_TOLERANCE,
+    SAME_MACHINE,
     changed_pixels,
     contradictions,
     faults_of_picture,
@@ -101,14 +103,14 @@ def redrawn(stored, fresh):
         for outputs in (stored, fresh)
     ]
     pairs = zip(*(map(picture_of, both) for both in pictures))
-    return [fault for before, after in pairs for fault in exact_faults(before, after)]
+    return [fault for before, after in pairs for fault in exact_faults(before, after, SAME_MACHINE)]
 
 
-def exact_faults(before, after):
-    """What differs between two drawings of the same exact data."""
+def exact_faults(before, after, tolerance=PIXEL_TOLERANCE):
+    """What differs between two drawings of the same exact data, by more than a tolerance of 255."""
     if before.shape != after.shape:
         return [f"the picture was {before.shape} pixels, now {after.shape}"]
-    if (changed := changed_pixels(before, after)) > CHANGED_AT_MOST:
+    if (changed := changed_pixels(before, after, tolerance)) > CHANGED_AT_MOST:
         return [
             f"the picture has changed in {changed:.3%} of its pixels, at most {CHANGED_AT_MOST:.3%} allowed"
         ]

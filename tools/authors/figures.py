@@ -21,10 +21,12 @@ from tools.authors.test import cores_of_this_process
 from tools.chapters import chapters_named
 from tools.figure_faults import faults_of, planted
 from tools.figures import (
+    SAME_MACHINE,
     changed_pixels,
     contradictions,
     drawn,
     faults_of_picture,
+    in_256_colours,
     learnt,
     name_of,
     picture_of,
@@ -122,7 +124,7 @@ def plant(chapter, drawings, envelopes):
             if picture.shape == own.shape and changed_pixels(own, picture) < INVISIBLE:
                 continue
             planted_all += 1
-            by_pixels += bool(exact_faults(own, picture))
+            by_pixels += bool(exact_faults(own, in_256_colours(picture), SAME_MACHINE))
             if noticed(envelope, own, drawn(changed), picture):
                 noticed_all += 1
             else:
