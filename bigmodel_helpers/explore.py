@@ -72,13 +72,13 @@ def explore(draw, **controls):
             figure.clear()
             figure.set_layout_engine(layout)
             alt = draw(figure, **{name: widget.value for name, widget in widgets.items()})
-        require_alt(alt)
-        return to_png(figure), alt
+            require_alt(alt)
+            return to_png(figure), alt
 
-    # the first picture is stored in the notebook; those of the steps, gone with the next one, are made quickly
+    # this picture is stored in the notebook; those in the widget, gone with the next step, are made quickly
     png, alt = redraw("constrained", png_bytes)
-    picture.value = img(png, alt, _SHRINKS)
     first = same_places(figure)
+    picture.value = img(quick_png(figure), alt, _SHRINKS)
 
     def step(change):
         layout = copy.copy(first)

@@ -152,6 +152,19 @@ def test_no_setting_of_the_readers_changes_an_explorer_that_is_moved_later(shown
     assert picture.value == before
 
 
+def test_the_look_is_set_once_and_readers_get_theirs_back_after_an_error_too():
+    own = {"font.size": 7.0, "lines.linewidth": 9.0}
+    with matplotlib.rc_context(own):
+        with pytest.raises(ZeroDivisionError), plotting.book_style():
+            with plotting.book_style():
+                assert matplotlib.rcParams["font.size"] == 11
+            assert matplotlib.rcParams["font.size"] == 11, "the outer one goes on"
+            raise ZeroDivisionError
+        assert {name: matplotlib.rcParams[name] for name in own} == own
+        with plotting.book_style():
+            assert matplotlib.rcParams["font.size"] == 11
+
+
 def test_the_style_starts_from_matplotlibs_own(shown):
     """Chapters draw into axes of their own after `setup`, which applies the style."""
     with matplotlib.rc_context():
