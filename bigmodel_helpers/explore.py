@@ -78,15 +78,15 @@ def explore(draw, **controls):
     # this picture is stored in the notebook; those in the widget, gone with the next step, are made quickly
     png, alt = redraw("constrained", png_bytes)
     first = same_places(figure)
-    picture.value = img(quick_png(figure), alt, _SHRINKS)
 
-    def step(change):
+    def step(change=None):
         layout = copy.copy(first)
         shown = redraw(layout, quick_png)
         if not layout.fits(figure):
             shown = redraw("constrained", quick_png)
         picture.value = img(*shown, _SHRINKS)
 
+    step()
     for widget in widgets.values():
         widget.observe(step, names="value")
     box = ipywidgets.VBox([*widgets.values(), picture])

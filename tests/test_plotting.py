@@ -590,7 +590,7 @@ def test_an_explorer_draws_on_an_empty_figure_each_time_and_its_size_stays(shown
     slider, picture = widgets_of(shown[0][0])
     slider.value = 3
     slider.value = 5
-    assert seen == 3 * [(0, 8.0, 4.0)]
+    assert seen == 4 * [(0, 8.0, 4.0)], "stored, shown, and two steps"
     view = shown[0][0]["application/vnd.jupyter.widget-view+json"]
     assert (view["version_major"], view["version_minor"]) == (2, 0)
 

@@ -28,6 +28,9 @@ FAR = 1.0, 3.0  # how many of these margins are strange, and how many are far ou
 LEAST = 0.02  # and by this much of its size, for other machines
 # the ends of what is measured on a scale from -1 to 1
 WITHIN_ONE = ("down", "across", "slant", "along x", "along y")
+SIDE_OF_PANEL = re.compile(
+    r"\d+ (left|bottom|right|top)"
+)  # from 0 to 1: a label may be a digit longer
 PIXEL_TOLERANCE = 64.0  # of 255: smoothed edges differ so from one machine to the next
 SAME_MACHINE = (
     8.0  # and by so much where a machine draws again what it has drawn, in 256 colours each time
@@ -313,7 +316,8 @@ def outside(held, drawing):
         value = drawing.get(key)
         if not isinstance(expected, str) and isinstance(value, (int, float)):
             low, high = expected
-            size = 1.0 if key.endswith(WITHIN_ONE) else max(abs(low), abs(high))
+            within_one = key.endswith(WITHIN_ONE) or SIDE_OF_PANEL.fullmatch(key)
+            size = 1.0 if within_one else max(abs(low), abs(high))
             margin = SLACK * (high - low) + LEAST * size + 1e-6
             found[key] = max(low - value, value - high) / margin
     return found
