@@ -10,7 +10,7 @@ from lab_in_browser import PANEL, run_cells
 
 BOX = ".jupyter-widgets.widget-vbox"
 PATIENCE = 20_000  # milliseconds; a picture that is the same after them is taken to stay
-AT_MOST = 150  # milliseconds for a step
+AT_MOST = 250  # milliseconds for a step
 
 # From the event of a key, a click or a choice to the frame after the new picture is ready to be shown.
 WATCH = """(box, patience) => {

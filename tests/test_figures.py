@@ -16,6 +16,7 @@ from bigmodel_helpers.plotting import png_bytes
 from tools import figures, runs
 from tools.authors import figures as command
 from tools.figure_faults import faults_of, planted
+from tools.outputs import exact_faults
 
 ROOT = Path(__file__).resolve().parent.parent
 CHAPTERS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
@@ -307,6 +308,7 @@ PIXEL_FAULTS = {
 
 @pytest.mark.parametrize("chapter", LEARNT, ids=lambda path: path.stem)
 def test_what_is_done_to_a_stored_picture_is_noticed(chapter):
+    """All of it where the same is measured again; where other numbers are shown, four in five at least by tiles alone."""
     envelopes, planted_faults, missed = figures.read_envelopes(chapter.stem), 0, []
     for cell, picture in stored_figures(chapter):
         for name, change in PIXEL_FAULTS.items():
@@ -314,10 +316,11 @@ def test_what_is_done_to_a_stored_picture_is_noticed(chapter):
             if figures.changed_pixels(picture, changed) < 0.0002:
                 continue
             planted_faults += 1
+            assert exact_faults(picture, changed, figures.SAME_MACHINE), (cell.id, name)
             if cell.id in envelopes:
                 noticed = figures.faults_of_picture(envelopes[cell.id], changed)
             else:
-                noticed = figures.changed_pixels(picture, changed) > figures.CHANGED_AT_MOST
+                noticed = exact_faults(picture, changed)
             if not noticed:
                 missed.append((cell.id, name))
-    assert len(missed) <= 0.05 * planted_faults, missed
+    assert len(missed) <= 0.2 * planted_faults, missed
