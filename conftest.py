@@ -15,16 +15,14 @@ from nbval.plugin import IPyNbCell, NbCellError, coalesce_streams, comment_marke
 from tools.figures import read_envelopes
 from tools.outputs import WIDGET_VIEW, changed_faults, picture_faults, redrawn
 from tools.surroundings import own_variables
-from tools.watching import FINGERPRINT, GO_BACK, REMEMBER, WATCHING
+from tools.watching import FINGERPRINT, GO_BACK, REMEMBER, WATCHING, answer, question
 
 VARIABLES = own_variables(
     os.environ, sys.prefix
 )  # for plain pytest, too: the kernels are the book's
 os.environ.clear()
 os.environ.update(VARIABLES)
-LONG = (
-    3  # seconds: a cell that trains for longer is run once, or the tests would take twice as long
-)
+LONG = 3  # seconds: a cell that takes longer is run once, or the tests would take twice as long
 
 
 @pytest.hookimpl(wrapper=True)
@@ -122,25 +120,19 @@ def is_last(item):
 
 def faults_where_the_same_was_measured(notebook):
     """Figures that differ by pixels, if the chapter has measured to the last bit what it had measured when it was stored."""
-    if notebook.redrawn and ask(notebook.kernel, FINGERPRINT) == notebook.nb.metadata.get(
-        "measured"
-    ):
+    stored = notebook.nb.metadata.get("measured")
+    if notebook.redrawn and ask(notebook.kernel, FINGERPRINT) == stored:
         return [f"{fault} though all that is measured is the same" for fault in notebook.redrawn]
     return []
 
 
 def ask(kernel, expression):
     """What an expression is in the kernel, as a text."""
-    message = kernel.kc.execute("", silent=True, user_expressions={"asked": expression})
+    message = kernel.kc.execute(**question(expression))
     reply = {"parent_header": {}}
     while reply["parent_header"].get("msg_id") != message:
         reply = kernel.get_message(stream="shell", timeout=60)
-    found = reply["content"]["user_expressions"]["asked"]
-    if found["status"] != "ok":
-        raise RuntimeError(
-            f"the kernel cannot say {expression}: {found['ename']}: {found['evalue']}"
-        )
-    return found["data"]["text/plain"].strip("'")
+    return answer(reply, expression)
 
 
 envelopes_of = functools.cache(read_envelopes)

@@ -60,11 +60,10 @@ def _whole_look():
         matplotlib.rcParams["axes.prop_cycle"] = cycler(
             color=[COLOURS[name] for name, _ in _LINE_LOOKS]
         )
-        left_alone = {"date.epoch"} | {name for name in matplotlib.rcParams if "backend" in name}
         return {
             name: value
             for name, value in dict.items(matplotlib.rcParams)
-            if name not in matplotlib.style.core.STYLE_BLACKLIST | left_alone
+            if name not in matplotlib.style.core.STYLE_BLACKLIST
         }
 
 
@@ -230,10 +229,7 @@ def same_places(figure):
     from matplotlib.layout_engine import LayoutEngine
 
     class SamePlaces(LayoutEngine):
-        _adjust_compatible, _colorbar_gridspec = (
-            False,
-            False,
-        )  # as the layout has it that it stands for
+        _adjust_compatible = _colorbar_gridspec = False  # as the layout that it stands for has it
         places = [
             (axes.get_position(original=True), axes.get_tightbbox()) for axes in figure.get_axes()
         ]
@@ -248,11 +244,12 @@ def same_places(figure):
 
         def fits(self, figure, pixels=3):
             """Whether nothing stands out of its place by more pixels than so many."""
-            letters = _letters(figure)
-            if self.always_fitted and all(now <= then for now, then in zip(letters, self.letters)):
+            if not self.always_fitted:
+                return False
+            if all(now <= then for now, then in zip(_letters(figure), self.letters)):
                 return True  # no label is longer; to measure them takes long
             found = [axes.get_tightbbox() for axes in figure.get_axes()]
-            return self.always_fitted and all(
+            return all(
                 max(room.x0 - box.x0, room.y0 - box.y0, box.x1 - room.x1, box.y1 - room.y1)
                 <= pixels
                 for box, (_, room) in zip(found, self.places)

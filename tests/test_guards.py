@@ -537,8 +537,8 @@ class KernelThatMeasured:
         self.answer = {"status": "ok", "data": {"text/plain": repr(fingerprint)}}
         self.kc = self
 
-    def execute(self, source, silent, user_expressions):
-        assert silent and source == "" and user_expressions == {"asked": watching.FINGERPRINT}
+    def execute(self, code, silent, user_expressions):
+        assert silent and code == "" and user_expressions == {"asked": watching.FINGERPRINT}
         answer = {"user_expressions": {"asked": self.answer}}
         self.answers = [
             {"parent_header": {"msg_id": number}, "content": answer if number else {}}

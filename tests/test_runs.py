@@ -2,7 +2,6 @@
 
 import base64
 import io
-import json
 
 import nbformat
 import pytest
@@ -10,7 +9,6 @@ from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from PIL import Image
 
-import bigmodel_helpers as bh
 from bigmodel_helpers.plotting import Bundle
 from tools import chapter_mutants, runs, verdicts
 from tools.authors import robust
@@ -41,63 +39,6 @@ def chapter(tmp_path_factory):
     path = tmp_path_factory.mktemp("book") / "99_tiny.ipynb"
     nbformat.write(notebook, path)
     return path
-
-
-def test_a_claim_is_noted_with_its_bounds_and_does_not_stop_the_run(tmp_path, capsys):
-    claim = runs.noted(bh.claim, str(tmp_path / "claims"))
-    claim("accuracy", 0.5, at_least=0.9)
-    claim("rate", 0.51, equals=0.5, within=0.1)
-    claim("shape", (2, 3), equals=(2, 3))
-    noted = [json.loads(line) for line in (tmp_path / "claims").read_text().splitlines()]
-    assert noted == [
-        {
-            "name": "accuracy",
-            "value": 0.5,
-            "bounds": {"at_least": 0.9},
-            "holds": False,
-            "exactly": "accuracy 0.5",
-        },
-        {
-            "name": "rate",
-            "value": 0.51,
-            "bounds": {"equals": 0.5, "within": 0.1},
-            "holds": True,
-            "exactly": "rate 0.51",
-        },
-        {
-            "name": "shape",
-            "value": "(2, 3)",
-            "bounds": {},
-            "holds": True,
-            "exactly": "shape (2, 3)",
-        },
-    ]
-    assert "accuracy is 0.5, but it must be at least 0.9" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize(
-    "values, bounds, expected",
-    [
-        ([1.0, 2.0, 3.0], {"at_least": 0.0}, 2.0),
-        ([1.0, 2.0, 3.0], {"at_most": 2.5}, 0.5),
-        ([1.0, 2.0, 3.0], {"at_least": -9.0, "at_most": 1.0}, -1.0),
-        ([1.0, 2.0, 3.0], {"equals": 3.0, "within": 4.0}, 3.0),
-        ([2.0, 2.0, 2.0], {"at_least": 2.0}, float("inf")),
-    ],
-)
-def test_room_is_the_distance_from_mean_to_bound_in_standard_deviations(values, bounds, expected):
-    assert runs.room(values, bounds) == pytest.approx(expected)
-
-
-def test_seeds_are_asked_for_by_their_number_or_their_ends():
-    assert list(robust.seeds_asked_for([])) == list(range(10))
-    assert list(robust.seeds_asked_for(["--seeds", "3"])) == [0, 1, 2]
-    assert list(robust.seeds_asked_for(["--seeds=100-129"])) == list(range(100, 130))
-    for options in (["--seeds"], ["--seeds", "x"], ["--seed", "3"], ["--seeds", "3", "-v"]):
-        with pytest.raises(SystemExit, match="it takes --seeds 30"):
-            robust.seeds_asked_for(options)
-    with pytest.raises(SystemExit, match="from 2 to 100"):
-        robust.seeds_asked_for(["--seeds", "101"])
 
 
 def test_a_chapter_is_run_with_each_seed_once_and_what_failed_is_told(

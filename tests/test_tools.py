@@ -252,13 +252,15 @@ def test_runs_are_kept_until_the_code_of_the_chapter_or_a_helper_changes(kept):
 
 def test_each_claim_is_noted_and_none_stops_the_chapter(tmp_path, capsys):
     path = tmp_path / "claims"
-    claim = runs.noted(bh.claim, path)
+    claim = runs.noted(bh.claim, str(path))
     assert path.read_text() == "", "what an earlier run has noted is gone"
     claim("a", np.float32(0.5), at_least=0.25)
     claim("b", 0.5, at_most=0.25)
     claim("c", 0.5, equals=0.5, within=np.float64(0.125))
     claim("d", (1, 2), equals=(1, 2))
     claim("e", 3, equals=4)
+    claim("f", 0.51, equals=0.5, within=0.1)
+    claim("accuracy", 0.5, at_least=0.9)
     assert list(map(json.loads, path.read_text().splitlines())) == [
         {
             "name": "a",
@@ -283,9 +285,24 @@ def test_each_claim_is_noted_and_none_stops_the_chapter(tmp_path, capsys):
         },
         {"name": "d", "value": "(1, 2)", "bounds": {}, "holds": True, "exactly": "d (1, 2)"},
         {"name": "e", "value": "3", "bounds": {}, "holds": False, "exactly": "e 3.0"},
+        {
+            "name": "f",
+            "value": 0.51,
+            "bounds": {"equals": 0.5, "within": 0.1},
+            "holds": True,
+            "exactly": "f 0.51",
+        },
+        {
+            "name": "accuracy",
+            "value": 0.5,
+            "bounds": {"at_least": 0.9},
+            "holds": False,
+            "exactly": "accuracy 0.5",
+        },
     ]
     said = capsys.readouterr().out.splitlines()
-    assert len(said) == 5 and said[1].startswith("b is 0.5, but it must be at most 0.25")
+    assert said[6].startswith("accuracy is 0.5, but it must be at least 0.9")
+    assert len(said) == 7 and said[1].startswith("b is 0.5, but it must be at most 0.25")
 
 
 @pytest.mark.parametrize(
@@ -309,6 +326,11 @@ def test_room_is_the_mean_s_distance_to_the_nearest_bound_in_deviations():
     assert runs.room(values, {"at_least": -2}) == 4
     assert runs.room(values, {"at_least": -2, "at_most": 5}) == 3
     assert runs.room(values, {"at_most": 1}) == -1
+    assert runs.room(values, {"at_least": 0.0}) == 2
+    assert runs.room(values, {"at_most": 2.5}) == 0.5
+    assert runs.room(values, {"at_least": -9.0, "at_most": 1.0}) == -1
+    assert runs.room(values, {"equals": 3.0, "within": 4.0}) == 3
+    assert runs.room([2.0, 2.0, 2.0], {"at_least": 2.0}) == float("inf")
     assert runs.room([4.0, 4.0 + 1e-13], {"at_least": 4}) == float("inf")
     assert runs.room([1e6, 1e6 + 1e-7], {"at_least": 4}) == float("inf")
     assert runs.room([0.0, 1e-9], {"at_least": -1}) < float("inf")
@@ -319,8 +341,10 @@ def test_room_is_the_mean_s_distance_to_the_nearest_bound_in_deviations():
     [
         ([], range(10)),
         (["--seeds", "2"], range(2)),
+        (["--seeds", "3"], range(3)),
         (["--seeds=30"], range(30)),
         (["--seeds", "100-129"], range(100, 130)),
+        (["--seeds=100-129"], range(100, 130)),
         (["--seeds", "1-100"], range(1, 101)),
     ],
 )
@@ -332,10 +356,13 @@ def test_seeds_can_be_asked_for(options, seeds):
     ("options", "words"),
     [
         (["--seeds", "1"], "1 seeds asked for; from 2 to 100"),
-        (["--seeds", "101"], "101 seeds"),
+        (["--seeds", "101"], "101 seeds asked for; from 2 to 100"),
         (["--seeds", "7-7"], "1 seeds"),
         (["--seeds", "0-100"], "101 seeds"),
-        (["--seeds"], "robust does not know --seeds; it takes"),
+        (["--seeds"], "robust does not know --seeds; it takes --seeds 30"),
+        (["--seeds", "x"], "it takes --seeds 30"),
+        (["--seed", "3"], "it takes --seeds 30"),
+        (["--seeds", "3", "-v"], "it takes --seeds 30"),
         (["--seeds", "-3"], "does not know --seeds -3"),
         (["--speed", "3"], "does not know --speed 3"),
     ],

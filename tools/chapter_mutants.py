@@ -19,11 +19,11 @@ from nbformat.v4 import output_from_msg
 
 from tools.authors.test import cores_of_this_process
 from tools.chapters import ROOT, THREADS, chapters_named
-from tools.figures import read_envelopes
+from tools.figures import ENVELOPES, read_envelopes
 from tools.mutation import chosen, mutants_of
 from tools.outputs import changed_faults, changed_texts, redrawn, whole_streams
 from tools.verdicts import Verdicts
-from tools.watching import FINGERPRINT, FORGET, WATCHING
+from tools.watching import FINGERPRINT, FORGET, WATCHING, answer, question
 
 NOTICED_BY = ("claim", "error", "output", "figure", "pytest", "nobody")
 COUNT = 60
@@ -99,10 +99,11 @@ def depends_on(chapter, notebook):
         if cell.cell_type == "code":
             yield cell.source.encode()
             yield json.dumps(cell.outputs, sort_keys=True).encode()
-    watching = [ROOT / "tools" / f"{name}.py" for name in ("figures", "mutation", "outputs")]
-    envelopes = sorted((ROOT / "tests" / "figures").glob(f"{chapter.stem[:2]}.*"))
+    names = ("figures", "mutation", "outputs", "watching")
+    judges = [ROOT / "tools" / f"{name}.py" for name in names]
+    envelopes = sorted(ENVELOPES.glob(f"{chapter.stem}.*"))
     helpers = sorted((ROOT / "bigmodel_helpers").glob("*.py"))
-    for path in [*watching, *helpers, *envelopes, tests_of(chapter)]:
+    for path in [*judges, *helpers, *envelopes, tests_of(chapter)]:
         yield path.read_bytes() if path.exists() else b""
 
 
@@ -113,10 +114,7 @@ class Chapter:
         self.chapter, self.cells, self.kernel = chapter, notebook.cells, None
         self.envelopes = read_envelopes(chapter.stem)
         self.names = [names_in(cell) for cell in self.cells]
-        self.seconds, self.shown = (
-            {},
-            {},
-        )  # by the numbers of cells; shown: outputs, what was measured
+        self.seconds, self.shown = {}, {}  # for each cell; shown: its outputs, what it measured
 
     def __enter__(self):
         self.begin()
@@ -224,10 +222,8 @@ class Chapter:
         """What an expression is in the kernel, as a text; nothing if the kernel is no more."""
         if not self.kernel:
             return ""
-        reply = self.client.execute_interactive(
-            "", silent=True, user_expressions={"asked": expression}, timeout=60
-        )
-        return reply["content"]["user_expressions"]["asked"]["data"]["text/plain"].strip("'")
+        reply = self.client.execute_interactive(**question(expression), timeout=60)
+        return answer(reply, expression)
 
     def is_stale(self, numbers):
         """Whether a cell that has run further down has changed what one of these cells uses and does not make."""

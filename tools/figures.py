@@ -28,13 +28,10 @@ FAR = 1.0, 3.0  # how many of these margins are strange, and how many are far ou
 LEAST = 0.02  # and by this much of its size, for other machines
 # the ends of what is measured on a scale from -1 to 1
 WITHIN_ONE = ("down", "across", "slant", "along x", "along y")
-SIDE_OF_PANEL = re.compile(
-    r"\d+ (left|bottom|right|top)"
-)  # from 0 to 1: a label may be a digit longer
+# from 0 to 1, and elsewhere where a label is a digit longer
+SIDE_OF_PANEL = re.compile(r"\d+ (left|bottom|right|top)")
 PIXEL_TOLERANCE = 64.0  # of 255: smoothed edges differ so from one machine to the next
-SAME_MACHINE = (
-    8.0  # and by so much where a machine draws again what it has drawn, in 256 colours each time
-)
+SAME_MACHINE = 8.0  # and by so much where a machine draws again what it has drawn
 CHANGED_AT_MOST = 0.00005  # the share of pixels that may differ by more: a tick of an axis
 
 
@@ -340,7 +337,7 @@ def faults_of_picture(envelope, picture):
 
 
 def changed_pixels(before, after, tolerance=PIXEL_TOLERANCE):
-    """The share of pixels that differ between two pictures of one size by more than another machine explains."""
+    """The share of pixels that differ between two pictures of one size by more than a tolerance of 255."""
     return float(np.mean(np.abs(before - after).max(axis=2) > tolerance))
 
 

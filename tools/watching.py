@@ -14,10 +14,10 @@ from tools.chapters import ROOT
 # what a kernel runs first
 WATCHING = f"import sys; sys.path.insert(0, {str(ROOT)!r})\nfrom tools.watching import watch; watch()\ndel sys.path[0]"
 # what it is asked then
-FINGERPRINT = "__import__('sys').modules['tools.watching'].fingerprint()"
-FORGET = "__import__('sys').modules['tools.watching'].MEASURED.clear()"
-REMEMBER = "__import__('sys').modules['tools.watching'].remember()"
-GO_BACK = "__import__('sys').modules['tools.watching'].go_back()"
+FINGERPRINT, FORGET, REMEMBER, GO_BACK = (
+    f"__import__('sys').modules['tools.watching'].{call}()"
+    for call in ("fingerprint", "MEASURED.clear", "remember", "go_back")
+)
 
 MEASURED, KEPT = set(), []
 
@@ -58,6 +58,25 @@ def watch(folder=None):
     bigmodel_helpers.claim = claim_and_keep
     plotting.png_bytes = explorers.png_bytes = png_bytes
     plotting.Bundle.__init__ = init
+
+
+def question(expression):
+    """What a kernel's client is to `execute`, so that the reply tells what an expression is."""
+    return {"code": "", "silent": True, "user_expressions": {"asked": expression}}
+
+
+def answer(reply, expression):
+    """What the expression of a `question` is, as a text.
+
+    Raises:
+        RuntimeError: if the kernel cannot say it.
+    """
+    found = reply["content"]["user_expressions"]["asked"]
+    if found["status"] != "ok":
+        raise RuntimeError(
+            f"the kernel cannot say {expression}: {found['ename']}: {found['evalue']}"
+        )
+    return found["data"]["text/plain"].strip("'")
 
 
 def measurement(name, value):

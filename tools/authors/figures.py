@@ -97,7 +97,7 @@ def is_exact(pictures):
 
 def plant(chapter, drawings, envelopes):
     """Plant every fault in every figure of a chapter; say how many are noticed, and which are not."""
-    learnt_from = [label for label, _, _ in LEARNT_FROM]
+    learnt_from = {label for by_label in drawings.values() for label in by_label}
     others = [path.stem for path in place_of(chapter).glob("seed-*.ipynb")]
     others = [label for label in others if label not in learnt_from and ".part" not in label]
     folder, lines = place_of(chapter) / "figures", []

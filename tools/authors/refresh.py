@@ -3,9 +3,9 @@
 usage: python3 run.py refresh [CHAPTER ...]      all chapters, or those whose names begin so (01, 04_conv)
 
 The notebook is stored in one normal form: refreshing twice on one machine changes no byte. With it goes a fingerprint of
-all that its claims have measured, to the last bit: a run that measures the same must draw every figure to the pixel. A cell that raises, warns or
-writes to the error stream stops the refresh, and the file stays as it was. The picture of the cell that is tagged
-`cover` goes to notebooks/pictures/, for the README.
+all that its claims have measured, to the last bit: a run that measures the same must draw every figure to the pixel.
+A cell that raises, warns or writes to the error stream stops the refresh, and the file stays as it was. The picture of
+the cell that is tagged `cover` goes to notebooks/pictures/, for the README.
 """
 
 import base64
