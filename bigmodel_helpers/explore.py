@@ -48,7 +48,8 @@ def explore(draw, **controls):
         draw: as in `still`.
         controls: for each value of `draw`, one of
 
-            - ``(start, low, high, step)``: a slider, whole numbers if all four are;
+            - ``(start, low, high, step)``: a slider, whole numbers if all four are; start and high are whole steps from
+              low, or it could not come back to them;
             - a list of texts: a menu, the first one chosen;
             - True or False: a tick box.
 
@@ -111,6 +112,7 @@ def _control(name, control):
         and len(control) == 4
         and control[1] <= control[0] <= control[2]
         and control[3] > 0
+        and all(_is_whole((end - control[1]) / control[3]) for end in (control[0], control[2]))
     ):
         slider = (
             ipywidgets.IntSlider
@@ -121,6 +123,10 @@ def _control(name, control):
         numbers = dict(zip(("value", "min", "max", "step"), control))
         return slider(**numbers, **look, continuous_update=True)
     raise ValueError(
-        f"the control {name!r} is {control!r}; give (start, low, high, step) with low <= start <= high and step > 0, "
-        "a list of texts, True or False."
+        f"the control {name!r} is {control!r}; give (start, low, high, step) with low <= start <= high, step > 0, and "
+        "start and high whole steps from low; a list of texts; True or False."
     )
+
+
+def _is_whole(steps):
+    return abs(steps - round(steps)) < 1e-6

@@ -169,6 +169,25 @@ def test_calling_backward_twice_gives_the_same_blame(engine):
     assert node.grad == 6.0
 
 
+def test_random_programs_keep_away_from_what_a_difference_cannot_see(engine):
+    """From the bend of relu and from the steep end of log; from nothing else, or less would be tried."""
+    names = ["ENGINE", "too_sharp", "random_program"]
+    _, sharp, draw = chapters.functions("01_backprop", names, engine)
+    near, far = (
+        [sharp("relu", np.array([1, sign * size])) for sign in (1, -1)] for size in (5e-4, 2e-3)
+    )
+    assert near == [True, True] and far == [False, False]
+    assert not sharp("relu", np.zeros(3)), "at 0 itself, the slope is known"
+    assert not sharp("tanh", np.array([5e-4])) and not sharp("exp", np.array([5e-4]))
+    assert sharp("log", np.array([5, 0.05])) and not sharp("log", np.array([5, 0.2]))
+    rng = np.random.default_rng(0)
+    leaves = [rng.normal(size=shape) for shape in ((3, 3), (1, 3), (3, 1), (3,), ())]
+    programs = [draw(rng, leaves) for _ in range(100)]
+    assert {len(program) for program in programs} == {8}
+    used = [name for program in programs for name, _ in program]
+    assert len(set(used)) == 11 and min(map(used.count, used)) >= 8
+
+
 def test_functions_agree_with_scipys(engine):
     x = np.linspace(-5, 5, 101)
     node = engine["Node"](x)

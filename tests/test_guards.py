@@ -25,6 +25,7 @@ import bigmodel_helpers as bh
 import conftest
 from bigmodel_helpers.plotting import Bundle, png_bytes
 from tools import figures, outputs, watching
+from tools.chapters import THREADS
 
 ROOT = Path(__file__).resolve().parent.parent
 SOUND = {
@@ -605,6 +606,21 @@ def test_a_figure_that_is_redrawn_is_caught_unless_something_else_was_measured(t
     assert list(failed) == [("here", 2)], done
     assert "code cell 2: the picture has changed in " in failed["here", 2]
     assert "though all that is measured is the same" in failed["here", 2]
+
+
+def test_a_chapter_runs_with_one_thread_as_it_is_stored_unless_more_are_asked_for(
+    tmp_path, monkeypatch
+):
+    for name in THREADS:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(THREADS[0], "3")
+    source = f"import os\nprint([os.environ[name] for name in {THREADS}])"
+    said = new_output("stream", name="stdout", text=f"{['3'] + ['1'] * (len(THREADS) - 1)}\n")
+    cell = new_code_cell(source, outputs=[said], execution_count=1)
+    copied_guards(tmp_path)
+    nbformat.write(new_notebook(cells=[cell]), tmp_path / "threads.ipynb")
+    failed, done = failures(tmp_path, "threads")
+    assert failed == {}, done
 
 
 def copied_guards(folder):

@@ -299,6 +299,17 @@ def test_an_explorer_is_no_wider_than_its_column(shown):
     assert "max-width: 100%; height: auto" in picture.value
 
 
+@pytest.mark.parametrize(
+    "control",
+    [(9.85, 6.0, 12.0, 0.05), (0.1, 0.01, 0.5, 0.01), (-2.0, -3.0, 0.5, 0.1), (3, 3, 3, 1)],
+)
+def test_a_slider_stands_where_it_was_told_to(shown, control):
+    explore(draw_height, height=control)
+    (slider, _) = widgets_of(shown[0][0])
+    found = slider.value, slider.min, slider.max, slider.step
+    assert found == control
+
+
 def test_a_still_is_what_the_explorer_shows_first(shown):
     still(draw_height, height=2)
     explore(draw_height, height=(2, 0, 5, 1))
@@ -306,7 +317,19 @@ def test_a_still_is_what_the_explorer_shows_first(shown):
 
 
 @pytest.mark.parametrize(
-    "control", [(2, 3, 5, 1), (2, 0, 5, 0), (2, 0, 5), [], [1, 2], "text", None]
+    "control",
+    [
+        *((2, 3, 5, 1), (6, 0, 5, 1), (2, 0, 5, 0), (2, 0, 5, -1), (2, 0, 5), (1, 0, 2, 1, 0)),
+        # a slider that could not come back to its start, or not go to its end
+        *(
+            (2, 1, 5, 2),
+            (9.85, 6.0, 12.0, 0.075),
+            (1.5, 0, 3, 1),
+            (0, 0, 5, 2),
+            (0.0, 0.0, 1.0, 0.3),
+        ),
+        *([], [1, 2], ["a", 1], [2, 0, 5, 1], {}, 3, "text", None),
+    ],
 )
 def test_a_control_that_is_none_is_refused(control):
     with pytest.raises(ValueError, match="the control 'height' is"):
@@ -660,12 +683,3 @@ def test_a_sentence_is_asked_of_an_explorer_too(shown):
     with pytest.raises(ValueError, match="alt is missing"):
         still(lambda figure, *, height: " ", height=2)
     assert shown == []
-
-
-@pytest.mark.parametrize(
-    "control",
-    [(0, 1, 5, 1), (6, 0, 5, 1), (2, 0, 5, -1), ["a", 1], (1, 0, 2, 1, 0), {}, 3, [2, 0, 5, 1]],
-)
-def test_a_control_out_of_its_range_is_refused(control):
-    with pytest.raises(ValueError, match="the control 'height' is"):
-        explore(draw_height, height=control)

@@ -27,10 +27,12 @@ from tools.watching import FINGERPRINT, FORGET, WATCHING, answer, question
 
 NOTICED_BY = ("claim", "error", "output", "figure", "pytest", "nobody")
 COUNT = 60
-# tests of the book that read a chapter's code for its sense, not for its layout
+# tests of the book that read a chapter's code for its sense, not for its layout, or try its settings
 READING = (
-    "test_nothing_is_compared_with_itself",
-    "test_no_bound_of_two_equal_arrays_is_wider_than_its_numbers_warrant",
+    "test_book.py::test_nothing_is_compared_with_itself",
+    "test_book.py::test_no_bound_of_two_equal_arrays_is_wider_than_its_numbers_warrant",
+    "test_settings.py::test_a_chapter_refuses_a_wrong_setting_with_one_sentence",
+    "test_settings.py::test_a_chapter_takes_the_ends_of_what_it_allows",
 )
 
 
@@ -276,10 +278,10 @@ def tests_of(chapter):
 
 
 def who_of_the_tests(chapter, notebook, number, source):
-    """Which of the chapter's tests, or of those that read what its code says, notices a defect."""
+    """Which of the chapter's tests, or of those of the book that use its code, notices a defect."""
     from tools.authors.mutants import Copies
 
-    tests = [f"tests/test_book.py::{name}[{chapter.stem}]" for name in READING]
+    tests = [f"tests/{name}[{chapter.stem}]" for name in READING]
     if tests_of(chapter).exists():
         tests.append(tests_of(chapter).relative_to(ROOT).as_posix())
     changed = nbformat.from_dict(notebook)
