@@ -19,7 +19,7 @@ def claim(name, value, *, at_least=None, at_most=None, equals=None, within=None)
     Args:
         name: what the number is, with its unit if it has one.
         value: the number.
-        at_least, at_most: bounds, either or both, that hold for every seed.
+        at_least, at_most: bounds, either or both; the book sets them four standard deviations from the mean over seeds.
         equals: the exact value; whole numbers, strings, tuples and booleans may be given too.
         within: how far from `equals` the value may lie (absolute).
 

@@ -257,7 +257,7 @@ def denied(*names):
 
     def wrapped(function):
         def call(path, *arguments, **options):
-            if Path(os.fsdecode(path)).name in names:
+            if not isinstance(path, int) and Path(os.fsdecode(path)).name in names:
                 raise PermissionError(errno.EACCES, "Permission denied", path)
             return function(path, *arguments, **options)
 
@@ -268,12 +268,14 @@ def denied(*names):
 
 def test_folders_and_files_without_permission_are_named(folder, monkeypatch, capfd):
     (folder / "private").mkdir()
+    (folder / "read after it").mkdir()
+    save(folder / "read after it" / "a.png", plain())
     monkeypatch.setattr(os, "scandir", denied("private")(os.scandir))
     monkeypatch.setattr(module.os, "stat", denied("wide.png")(os.stat))
-    assert len(bh.image_folder(folder, 8)) == 2
+    assert len(bh.image_folder(folder, 8)) == 3
     assert capfd.readouterr() == (
         "folders that cannot be opened are left out: private (Permission denied)\n"
-        "1 of 3 files cannot be read as pictures and are left out: wide.png (Permission denied)\n",
+        "1 of 4 files cannot be read as pictures and are left out: wide.png (Permission denied)\n",
         "",
     )
 
