@@ -1,10 +1,13 @@
 """Storing notebooks in one normal form."""
 
+import base64
+
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from tools.authors import refresh
+from tools.chapters import THREADS
 from tools.watching import fingerprint
 
 
@@ -56,6 +59,33 @@ def test_what_was_measured_is_kept_as_a_fingerprint_and_what_figures_show_is_not
             }
 
 
+def test_each_chapter_is_run_in_its_folder_with_one_thread_and_what_became_of_it_is_said(
+    notebook, monkeypatch, capsys
+):
+    path = notebook(f"import os\nprint([os.environ[n] for n in {THREADS}], sorted(os.listdir()))")
+    monkeypatch.setattr(refresh, "chapters_named", lambda names: [path] if names == ["99"] else [])
+    for name in THREADS:
+        monkeypatch.setenv(name, "3")
+    refresh.main(["99"])
+    refresh.main(["99"])
+    assert capsys.readouterr().out == ("99_test.ipynb ... stored\n99_test.ipynb ... unchanged\n")
+    (output,) = nbformat.read(path, as_version=4).cells[1].outputs
+    assert output.text == f"{['1'] * len(THREADS)} ['99_test.ipynb']\n"
+
+
+def test_the_picture_of_the_cover_is_kept_beside_the_chapters(notebook):
+    path = notebook("print(1)", EXPLORER)
+    tagged = nbformat.read(path, as_version=4)
+    tagged.cells[2].metadata["tags"] = ["cover"]
+    nbformat.write(tagged, path)
+    for _ in range(2):
+        refresh.refresh(path)
+        (output,) = nbformat.read(path, as_version=4).cells[2].outputs
+        cover = path.parent / "pictures" / "99_test.png"
+        assert cover.read_bytes() == base64.b64decode(output.data["image/png"])
+        cover.write_bytes(b"an older one")
+
+
 def test_editors_metadata_is_dropped_and_ours_is_kept(notebook):
     path = notebook("print(1)")
     changed = nbformat.read(path, as_version=4)
@@ -69,6 +99,7 @@ def test_editors_metadata_is_dropped_and_ours_is_kept(notebook):
     refresh.refresh(path)
     stored = nbformat.read(path, as_version=4)
     assert "version" not in stored.metadata.language_info
+    assert stored.metadata.rise == {"center": False, "scroll": True}, "slides begin at the top"
     assert dict(stored.cells[1].metadata) == {
         "tags": ["parameters"],
         "slideshow": {"slide_type": "skip"},
@@ -82,6 +113,7 @@ def test_editors_metadata_is_dropped_and_ours_is_kept(notebook):
 def test_a_cell_that_stops_or_warns_leaves_the_file_as_it_was(notebook, source):
     path = notebook("print(1)", source)
     before = path.read_bytes()
-    with pytest.raises(SystemExit, match="the file is as it was"):
+    said = "cell 2 writes to the error stream|a cell stopped"
+    with pytest.raises(SystemExit, match=f"({said}); the file is as it was"):
         refresh.refresh(path)
     assert path.read_bytes() == before and list(path.parent.iterdir()) == [path]

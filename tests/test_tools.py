@@ -1,4 +1,4 @@
-"""What the commands share: choosing chapters, and the readers' copies, which are never overwritten."""
+"""The commands: how they are called, what `test` asks of pytest, what `robust` and `mutants` report."""
 
 import json
 import os
@@ -14,99 +14,16 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 import bigmodel_helpers as bh
 import run
 import tools.__main__
+from bigmodel_helpers import plotting
 from tools import chapters as the_chapters
 from tools import runs, verdicts
-from tools.authors import lock, mutants, robust
+from tools.authors import mutants, robust
 from tools.authors import test as test_command
 from tools.mutation import mutants_of
-from tools.readers import fresh, lab
+from tools.readers import fresh
+from tools.watching import fingerprint
 
 ROOT = Path(__file__).resolve().parent.parent
-
-
-@pytest.fixture
-def chapters(tmp_path, monkeypatch):
-    """The module behind the commands, on a book of two chapters in a folder of its own."""
-    module = the_chapters
-    monkeypatch.setattr(module, "NOTEBOOKS", tmp_path / "notebooks")
-    monkeypatch.setattr(module, "WORK", tmp_path / "work")
-    monkeypatch.setattr(module, "ORIGINS", tmp_path / "work" / ".origins.json")
-    module.NOTEBOOKS.mkdir()
-    for name in ("01_one", "02_two"):
-        (module.NOTEBOOKS / f"{name}.ipynb").write_text(name)
-    return module
-
-
-def test_chapters_are_chosen_by_how_their_names_begin(chapters):
-    assert [path.stem for path in chapters.chapters_named([])] == ["01_one", "02_two"]
-    assert [path.stem for path in chapters.chapters_named(["02"])] == ["02_two"]
-    assert [path.stem for path in chapters.chapters_named(["02_tw", "01"])] == ["01_one", "02_two"]
-    with pytest.raises(SystemExit, match="there is no chapter 03, x; there are: 01_one, 02_two"):
-        chapters.chapters_named(["01", "03", "x"])
-
-
-@pytest.mark.parametrize(
-    ("arguments", "names", "options"),
-    [
-        (["01", "-n", "2"], ["01"], ["-n", "2"]),
-        (["--port", "9124"], [], ["--port", "9124"]),
-        (["01", "02"], ["01", "02"], []),
-        ([], [], []),
-        (["01", "-k", "01"], ["01"], ["-k", "01"]),
-    ],
-)
-def test_what_follows_an_option_is_not_a_chapter(chapters, arguments, names, options):
-    assert chapters.names_and_options(arguments) == (names, options)
-
-
-def test_copies_are_made_once_and_never_overwritten(chapters):
-    assert chapters.copy_missing() == []
-    mine = chapters.WORK / "01_one.ipynb"
-    mine.write_text("my notes")
-    assert chapters.copy_missing() == [] and mine.read_text() == "my notes"
-
-
-def test_a_chapter_that_has_changed_is_named_and_the_copy_left_alone(chapters):
-    chapters.copy_missing()
-    (chapters.NOTEBOOKS / "01_one.ipynb").write_text("a new edition")
-    mine = chapters.WORK / "01_one.ipynb"
-    assert chapters.copy_missing() == [mine] and mine.read_text() == "01_one"
-
-
-def test_a_fresh_copy_keeps_what_the_reader_wrote_and_only_that(chapters):
-    chapters.copy_missing()
-    chapter, mine = chapters.NOTEBOOKS / "01_one.ipynb", chapters.WORK / "01_one.ipynb"
-    assert chapters.renew(chapter) is None, "an untouched copy is not worth keeping"
-    for number in (1, 2):
-        mine.write_text(f"notes {number}")
-        kept = chapters.renew(chapter)
-        assert (
-            kept == f"01_one.mine-{number}.ipynb"
-            and (chapters.WORK / kept).read_text() == f"notes {number}"
-        )
-        assert mine.read_text() == "01_one"
-
-
-def test_a_lost_or_broken_note_of_origins_loses_no_copy(chapters):
-    chapters.copy_missing()
-    mine = chapters.WORK / "01_one.ipynb"
-    mine.write_text("my notes")
-    chapters.ORIGINS.write_text("{broken")
-    assert chapters.copy_missing() == [mine, chapters.WORK / "02_two.ipynb"]
-    assert chapters.renew(chapters.NOTEBOOKS / "01_one.ipynb") == "01_one.mine-1.ipynb"
-
-
-def test_a_book_that_cannot_be_written_says_so_in_a_sentence(chapters, monkeypatch):
-    def refuse(*arguments, **options):
-        raise OSError(30, "Read-only file system")
-
-    monkeypatch.setattr(Path, "mkdir", refuse)
-    with pytest.raises(
-        SystemExit, match="with your copies cannot be written .Read-only file system.; put a copy"
-    ):
-        lab.main(["01"])
-    with pytest.raises(SystemExit, match="cannot be written"):
-        fresh.main(["01"])
 
 
 def test_ctrl_c_ends_a_command_with_a_word(monkeypatch):
@@ -148,6 +65,11 @@ def test_all_files_are_tested_side_by_side_with_one_thread_each(pytest_called):
         ["-x", "-k", "data", "-n", "8", *test_command.SIDE_BY_SIDE],
         {"1"},
     )
+
+
+def test_on_one_core_nothing_runs_side_by_side(pytest_called, monkeypatch):
+    monkeypatch.setattr(test_command, "cores_of_this_process", lambda: 1)
+    assert pytest_called("-x") == (["-x"], {"3"})
 
 
 def test_the_file_that_takes_longest_begins_first(tmp_path):
@@ -418,10 +340,50 @@ def test_a_claim_s_numbers_are_told_over_the_seeds_and_no_other_runs(reported):
     ]
     ((rows, path),) = drawn
     assert rows == [
-        ("loss", {"at_most": 9.0}, [1.0, 3.0]),
-        ("loss (2)", {"at_most": 9.0}, [4.0, 8.0]),
+        ("loss", [1.0, 3.0], {"at_most": 9.0}),
+        ("loss (2)", [4.0, 8.0], {"at_most": 9.0}),
     ]
     assert path == robust.KEPT / "01_one.png"
+
+
+def test_each_claim_is_a_row_of_marks_in_deviations_from_its_bound(tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(plotting, "png_bytes", lambda figure: seen.append(figure) or b"png")
+    rows = [
+        ("loss", [1.0, 3.0], {"at_most": 9.0}),
+        ("the same", [2.0, 2.0], {"at_most": 9.0}),
+        (70 * "n", [5.0, 6.0, 7.0], {"at_least": 4.0, "at_most": 20.0}),
+    ]
+    robust.draw(rows, tmp_path / "room.png")
+    assert (tmp_path / "room.png").read_bytes() == b"png"
+    (figure,) = seen
+    (axes,) = figure.axes
+    *marks, bound, four = axes.get_lines()
+    assert [label.get_text() for label in axes.get_yticklabels()] == [60 * "n", "loss"]
+    assert [list(row.get_ydata()) for row in marks] == [[0, 0, 0], [1, 1]]
+    np.testing.assert_allclose(marks[0].get_xdata(), [1, 2, 3])
+    np.testing.assert_allclose(marks[1].get_xdata(), np.array([8, 6]) / 2**0.5)
+    assert list(bound.get_xdata()) == [0, 0] and list(four.get_xdata()) == [4, 4]
+    assert "standard deviations inside the bound" in axes.get_xlabel()
+    assert figure.get_figheight() == 1 + 0.25 * 2
+    robust.draw(rows[:1] * 8, tmp_path / "room.png")
+    assert seen[1].get_figheight() == 1 + 0.25 * 8
+
+
+def test_what_does_not_depend_on_the_seed_is_run_with_1_2_and_4_threads_and_without_onednn():
+    threads = {label: set(environ.values()) for label, _, environ in robust.SAME_SEED[:-1]}
+    assert threads == {"1-threads": {"1"}, "2-threads": {"2", "1"}, "4-threads": {"4", "1"}}
+    assert robust.SAME_SEED[-1] == ("no-onednn", {}, {"TF_ENABLE_ONEDNN_OPTS": "0"})
+    for _, _, environ in robust.SAME_SEED[:-1]:
+        assert environ["TF_ENABLE_ONEDNN_OPTS"] == "1" and set(the_chapters.THREADS) < set(environ)
+
+
+def test_a_run_has_measured_the_same_only_to_the_last_bit():
+    claims = [{"exactly": "a 1.0"}, {"exactly": "b 2.0"}, {}]
+    stored = new_notebook(metadata={"measured": fingerprint({"a 1.0", "b 2.0"})})
+    assert robust.same_numbers(stored, claims)
+    assert not robust.same_numbers(stored, [{"exactly": "a 1.0"}, {"exactly": "b 2.0000000001"}])
+    assert not robust.same_numbers(new_notebook(), claims)
 
 
 def test_what_grows_by_factors_is_told_by_its_logarithms(reported):
@@ -469,15 +431,6 @@ def test_a_run_that_stops_or_says_something_else_has_failed(reported, options, f
     failed, lines, _ = reported(seed_0={"values": [1.0]}, seed_1={"values": [1.0], **options})
     assert failed is True and f"01_one, seed-1: {fault}" in lines
     assert not [line for line in lines if "seed-0" in line]
-
-
-def test_a_lock_leaves_out_what_another_one_holds_for_the_same_machines(tmp_path):
-    pin = "{}=={} ; os == 'a' \\\n    --hash=sha256:1\n    --hash=sha256:2\n".format
-    own, other = tmp_path / "own", tmp_path / "other"
-    other.write_text(pin("a", "1") + pin("b", "1"))
-    own.write_text(pin("a", "1") + pin("b", "2") + pin("c", "1"))
-    lock.leave_out(own, other)
-    assert own.read_text() == pin("b", "2") + pin("c", "1")
 
 
 # --- defects

@@ -9,7 +9,6 @@ file names a package index.
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 
@@ -42,9 +41,7 @@ def main(arguments):
 def compile_lock(path, options, keep):
     """Let uv write a lock; versions in the locks of `keep` stay as far as they fit."""
     if keep:
-        with path.open("wb") as file:
-            for lock in keep:
-                shutil.copyfileobj(lock.open("rb"), file) if lock.exists() else None
+        path.write_bytes(b"".join(lock.read_bytes() for lock in keep if lock.exists()))
     uv = os.path.join(os.path.dirname(sys.executable), "uv")
     command = [uv, "pip", "compile", "pyproject.toml", *options, "--output-file", path.name]
     command += ["--universal", "--python-version", "3.11", "--generate-hashes", "--quiet"]

@@ -39,6 +39,8 @@ EXERCISED_BY = {
     "bigmodel_helpers/pictures.py": ["tests/test_image_folder.py"],
     "tools/__main__.py": ["tests/test_tools.py", "tests/test_surroundings.py", "tests/test_run.py"],
     "tools/chapters.py": ["tests/test_tools.py"],
+    "tools/watching.py": ["tests/test_guards.py", "tests/test_tools.py"],
+    "tools/verdicts.py": ["tests/test_tools.py"],
     "tools/complaints.py": ["tests/test_environment.py", "tests/test_run.py"],
     "tools/environment.py": ["tests/test_run.py"],
     "tools/index_settings.py": ["tests/test_environment.py", "tests/test_run.py"],
@@ -48,10 +50,9 @@ EXERCISED_BY = {
     "tools/outputs.py": ["tests/test_guards.py"],
     "tools/runs.py": ["tests/test_tools.py"],
     "tools/authors/robust.py": ["tests/test_tools.py"],
-    "tools/authors/lock.py": ["tests/test_tools.py"],
     "tools/authors/test.py": ["tests/test_tools.py"],
-    "tools/readers/fresh.py": ["tests/test_tools.py"],
-    "tools/readers/lab.py": ["tests/test_tools.py"],
+    "tools/readers/fresh.py": ["tests/test_chapters.py"],
+    "tools/readers/lab.py": ["tests/test_chapters.py"],
 }
 # imported once, before the processes of the tests part from each other
 WARM = (

@@ -79,11 +79,11 @@ def report(chapter, labels):
     rows = []
     for (name, number), claims in numbers.items():
         values, bounds = [claim["value"] for claim in claims], claims[0]["bounds"]
-        rows.append((name + f" ({number})" * (number > 1), bounds, values))
+        name += f" ({number})" * (number > 1)
+        rows.append((name, bounds, values, *on_even_scale(values, bounds)))
     print(f"\n{chapter.stem}: claims over {len(claims) if rows else 0} seeds")
     print(f"{'lowest':>10} {'mean':>10} {'highest':>10} {'deviation':>10} {'room':>6} scale  claim")
-    for name, bounds, values in rows:
-        *evenly, scale = on_even_scale(values, bounds)
+    for name, bounds, values, *evenly, scale in rows:
         space = room(*evenly)
         figures = min(values), statistics.fmean(values), max(values), statistics.stdev(values)
         at_ceiling = space < ENOUGH and all(value in bounds.values() for value in values)
@@ -94,7 +94,8 @@ def report(chapter, labels):
             f"{'ceil' if at_ceiling else shown:>6} {scale:5}  {name}; {text}",
         )
     if rows:
-        draw(rows, KEPT / f"{chapter.stem}.png")
+        evenly = [(name, *on_scale) for name, _, _, *on_scale, _ in rows]
+        draw(evenly, KEPT / f"{chapter.stem}.png")
     return failed
 
 
@@ -124,11 +125,10 @@ def changed(stem, stored, fresh, same=False):
 
 
 def draw(rows, path):
-    """A row for each claim: every seed's number, in standard deviations from the bound that is nearest."""
+    """A row for each claim, its name, numbers and bounds: the numbers in standard deviations from the nearest bound."""
     import bigmodel_helpers as bh
     from bigmodel_helpers.plotting import png_bytes
 
-    rows = [(name, *on_even_scale(values, bounds)[:2]) for name, bounds, values in rows]
     rows = [row for row in rows if not math.isinf(room(*row[1:]))]
     figure, axes = bh.new_figure(height=1 + 0.25 * max(len(rows), 2), width=11)
     for height, (_, values, bounds) in enumerate(reversed(rows)):
