@@ -437,12 +437,14 @@ def test_a_run_that_stops_or_says_something_else_has_failed(reported, options, f
 
 
 def test_who_holds_a_file_is_known_for_each_that_is_planted():
-    for path in (
-        "conftest.py",
-        *(f"bigmodel_helpers/{n}.py" for n in ("claims", "explore", "data")),
-    ):
-        held = mutants.holders_of(path)
-        assert held and all((ROOT / name).exists() for name in held), path
+    planted = [ROOT / "conftest.py", ROOT / "run.py"]
+    for folder in ("bigmodel_helpers", "tools"):
+        planted += [path for path in (ROOT / folder).rglob("*.py") if path.name != "__init__.py"]
+    for path in planted:
+        held = mutants.holders_of(path.relative_to(ROOT).as_posix())
+        assert any(name.startswith("tests/") for name in held), f"who holds {path}?"
+    for named in mutants.EXERCISED_BY.values():
+        assert all((ROOT / name).exists() for name in named), named
     assert mutants.holders_of("bigmodel_helpers/claims.py") == [
         "bigmodel_helpers/claims.py",
         "tests/test_claims.py",
