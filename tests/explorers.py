@@ -9,16 +9,18 @@ from functools import partial
 from lab_in_browser import PANEL, run_cells
 
 BOX = ".jupyter-widgets.widget-vbox"
-PATIENCE = 20_000  # milliseconds; a picture that is the same after them is taken to stay
+# milliseconds; a picture that is the same after them is taken to stay: when the kernel is idle, and in any case
+PATIENCE = 3_000, 20_000
 AT_MOST = 250  # milliseconds for a step
 
 # From the event of a key, a click or a choice to the frame after the new picture is ready to be shown.
-WATCH = """(box, patience) => {
+WATCH = """(box, [patience, most]) => {
     const shown = () => box.querySelector('img').outerHTML;
-    const before = shown();
+    const before = shown(), asked = performance.now();
     let began = null;
     for (const kind of ['keydown', 'click', 'input', 'change'])
         box.addEventListener(kind, event => began ??= event.timeStamp, {capture: true, once: true});
+    const kernel = document.querySelector('.jp-Notebook-ExecutionIndicator');
     window.bookStep = new Promise(done => {
         const observer = new MutationObserver(async () => {
             if (began === null || !box.querySelector('img') || shown() === before) return;
@@ -27,7 +29,14 @@ WATCH = """(box, patience) => {
             requestAnimationFrame(() => done(performance.now() - began));
         });
         observer.observe(box, {subtree: true, childList: true, attributes: true});
-        setTimeout(() => done(null), patience);
+        const ends = setInterval(() => {
+            const waited = performance.now() - (began ?? asked);
+            const idle = began !== null && kernel.dataset.status === 'idle';
+            if (waited > most || (waited > patience && idle)) {
+                clearInterval(ends);
+                done(null);
+            }
+        }, 100);
     });
 }"""
 
