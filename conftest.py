@@ -23,9 +23,8 @@ VARIABLES = own_variables(
 )  # for plain pytest, too: the kernels are the book's
 os.environ.clear()
 os.environ.update(VARIABLES)
-for name in (
-    THREADS
-):  # as chapters are stored: more threads add up in another order, and measure other last bits
+# as chapters are stored: more threads add up in another order, and measure other last bits
+for name in THREADS:
     os.environ.setdefault(name, "1")
 LONG = 3  # seconds: a cell that takes longer is run once, or the tests would take twice as long
 

@@ -39,7 +39,6 @@ EXERCISED_BY = {
     "bigmodel_helpers/pictures.py": ["tests/test_image_folder.py"],
     "tools/__main__.py": ["tests/test_tools.py", "tests/test_surroundings.py", "tests/test_run.py"],
     "tools/chapter_mutants.py": ["tests/test_runs.py"],
-    "tools/chapters.py": ["tests/test_tools.py"],
     "tools/figure_faults.py": ["tests/test_figures.py"],
     "tools/watching.py": ["tests/test_guards.py", "tests/test_tools.py"],
     "tools/verdicts.py": ["tests/test_tools.py"],
