@@ -267,7 +267,7 @@ def _letters(figure):
             labels.append(
                 max((tick.label1.get_text() for tick in axis.majorTicks), key=len, default="")
             )
-        labels += [text.get_text() for text in axes.texts]
+        labels += [text.get_text() for text in axes.texts if text.get_in_layout()]
         counts += [count for label in labels for count in (len(label), label.count("\n"))]
     return counts
 
@@ -386,6 +386,7 @@ def plot_matrix(matrix, *, x_label, y_label, digits=None, symmetric=False, alt=N
                     ha="center",
                     va="center",
                     color="white" if dark else "black",
+                    in_layout=False,  # it stands in its cell
                 )
         return _finish(figure, axes, alt)
 

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import nbformat
@@ -480,10 +481,9 @@ def test_verdicts_are_kept_until_something_changes_on_which_they_depend(tmp_path
     assert verdicts.Verdicts("a", [b"1", b"2"]).get("a.py", one) is None, "the old ones are gone"
 
 
-def test_a_defect_that_a_test_sees_is_noticed_one_that_none_sees_is_not_and_the_clock_ends_what_hangs(
-    tmp_path, monkeypatch
-):
-    """On a book of one function, whose test holds its sum and nothing else."""
+@pytest.fixture
+def one_function(tmp_path, monkeypatch):
+    """A book of one function, whose test holds its sum and nothing else; the folder."""
     book = tmp_path / "book"
     for name, text in {
         "bigmodel_helpers/__init__.py": "",
@@ -496,13 +496,59 @@ def test_a_defect_that_a_test_sees_is_noticed_one_that_none_sees_is_not_and_the_
     monkeypatch.setattr(mutants, "WARM", ("pytest",))
     monkeypatch.setattr(mutants, "OPTIONS", [*mutants.OPTIONS, "-c", os.devnull])
     monkeypatch.setattr(mutants, "cores_of_this_process", lambda: 1)
+    monkeypatch.setattr(verdicts, "KEPT", tmp_path / "kept")
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    return book
+
+
+def test_a_defect_that_a_test_sees_is_noticed_one_that_none_sees_is_not_and_the_clock_ends_what_hangs(
+    one_function,
+):
+    before, began = dict(os.environ), time.monotonic()
     with mutants.Copies("a.py", ["tests/test_a.py"]) as copies:
+        took = time.monotonic() - began
+        assert 60 + 4 * took < copies.timeout <= 60 + 8 * took, "most of it was the test's own time"
         assert (
             copies.who_notices("def add(a, b):\n    return a - b\n") == "tests/test_a.py::test_it"
         )
         assert copies.who_notices("def add(a, b):\n    return a * b\n") == ""
         copies.timeout = 2
         assert copies.who_notices("import time\ntime.sleep(60)\n") == "the clock"
-    assert not copies.folder.exists()
-    assert (book / "a.py").read_text() == "def add(a, b):\n    return a + b\n"
+    assert not copies.folder.exists() and dict(os.environ) == before
+    assert (one_function / "a.py").read_text() == "def add(a, b):\n    return a + b\n"
+
+
+def test_defects_are_planted_once_and_all_verdicts_are_told_again(
+    one_function, monkeypatch, capsys
+):
+    mutants.main(["a.py", "--count", "2"])
+    first, *planted, _, head, row = capsys.readouterr().out.splitlines()
+    found = len(mutants_of((one_function / "a.py").read_text()))
+    assert first == f"a.py: 2 of {found} defects, held by tests/test_a.py"
+    assert len(planted) == 2 and all(line.endswith(": tests/test_a.py::test_it") for line in planted)
+    assert row.split() == ["2", str(found), "2", "100.0%", "a.py"]
+
+    def planted_again(self, source):
+        raise AssertionError("a verdict was kept")
+
+    monkeypatch.setattr(mutants.Copies, "who_notices", planted_again)
+    mutants.main(["a.py", "--count", "2"])
+    assert capsys.readouterr().out.splitlines() == [first, "", head, row]
+
+
+def test_a_file_whose_tests_fail_without_a_defect_is_not_judged(one_function):
+    (one_function / "tests" / "test_a.py").write_text("def test_it():\n    assert False\n")
+    reason = "the tests of a.py fail without any defect: tests/test_a.py::test_it"
+    with pytest.raises(SystemExit, match=reason):
+        mutants.main(["a.py"])
+
+
+def test_chapters_get_their_own_defects(monkeypatch, capsys):
+    asked = []
+    monkeypatch.setattr(
+        "tools.chapter_mutants.plant", lambda names, count: asked.append((names, count))
+    )
+    mutants.main(["01", "02", "--count=3"])
+    mutants.main([])
+    assert asked == [(["01", "02"], 3), ([], None)]
+    assert capsys.readouterr().out == ""
