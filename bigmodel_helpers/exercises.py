@@ -1,21 +1,29 @@
 """Exercises that check themselves and never raise."""
 
+import contextlib
+import threading
+from _thread import interrupt_main
+from time import sleep
+
 import numpy as np
 
 from .claims import subtractable
 
 
-def check(attempt, cases, *, within=1e-6):
+def check(attempt, cases, *, within=1e-6, seconds=60):
     """Compare a reader's answer with what it should be, case by case, and say in one line how it stands.
 
     Args:
         attempt: the answer: a number, an array, or a function. ``None``, ``...``, and a function that returns one of
             these or raises ``NotImplementedError`` count as "not done yet".
         cases: list of ``(description, question, expected)``. `question` is a function that is given the attempt;
-            what it returns is compared with `expected` (numbers and arrays by value, everything else by ``==``).
+            what it returns is compared with `expected` (numbers and arrays by value, everything else by ``==``). For a
+            number or a vector, axes of length 1 more do not matter; a matrix must have its shape.
         within: how far apart two numbers may lie (absolute).
+        seconds: after so many, for one case, an answer that has not ended is stopped.
 
-    It prints; it never raises, so that "Run All" always reaches the end.
+    It prints; it never raises, so that "Run All" always reaches the end. What was expected is printed only where the
+    answer is a function: of a number it would be the solution.
 
     >>> cases = [("the square of 3", lambda f: f(3), 9), ("the square of -2", lambda f: f(-2), 4)]
     >>> check(lambda x: ..., cases)
@@ -26,43 +34,99 @@ def check(attempt, cases, *, within=1e-6):
     not yet: for the square of 3, it stopped with ZeroDivisionError: division by zero
     >>> check(lambda x: x * x, cases)
     correct: 2 of 2 cases hold
+    >>> parts = [("the first", lambda answer: answer[0], 3), ("the second", lambda answer: answer[1], 4)]
+    >>> check((3, ...), parts)
+    not done yet: 1 of 2 parts is missing
+    >>> check((3, 5), parts)
+    not yet: for the second, found 5
     """
     for description, question, expected in cases:
         try:
-            found = None if _missing(attempt) else question(attempt)
-            undone, equal = _missing(found), _equal(found, expected, within)
+            with _no_longer_than(seconds):
+                found = attempt if _missing(attempt) else question(attempt)
+                missing, equal = _missing(found), _equal(found, expected, within)
         except NotImplementedError:
-            undone = True
+            found, missing = None, 1
         # whatever a reader's code does, the answer is a sentence
         except (Exception, SystemExit) as error:
             print(f"not yet: for {description}, it stopped with {type(error).__name__}: {error}")
             return
-        if undone:
+        if missing and missing < (parts := _parts(found)):
+            are = "is" if missing == 1 else "are"
+            print(f"not done yet: {missing} of {parts} parts {are} missing")
+            return
+        if missing:
             print(
                 "not done yet (or a return is missing): complete the cell above, run it, then run this one"
             )
             return
         if not equal:
-            print(f"not yet: for {description}, found {_show(found)}, expected {_show(expected)}")
+            solution = f", expected {_show(expected)}" if callable(attempt) else ""
+            print(f"not yet: for {description}, found {_show(found)}{solution}")
             return
     print(f"correct: {len(cases)} of {len(cases)} cases hold")
 
 
+@contextlib.contextmanager
+def _no_longer_than(seconds):
+    """Interrupt what runs too long, as the reader's own stop button does; that one still works."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # no other thread can be interrupted
+        return
+    rung = threading.Event()
+
+    def ring():
+        rung.set()
+        interrupt_main()
+
+    timer = threading.Timer(seconds, ring)
+    timer.start()
+    try:
+        yield
+        timer.cancel()
+        timer.join()
+        if rung.is_set():
+            sleep(1)  # the interruption has been sent: it arrives here
+    except KeyboardInterrupt:
+        if not rung.is_set():
+            raise
+        raise TimeoutError(f"{seconds:g} seconds were not enough") from None
+    finally:
+        timer.cancel()
+
+
 def _missing(value):
-    """Whether this is a place still to be filled, alone or inside a tuple or list."""
+    """How many places are still to be filled, alone or inside a tuple or list."""
     if isinstance(value, (tuple, list)):
-        return any(_missing(part) for part in value)
-    return value is None or value is Ellipsis
+        return sum(map(_missing, value))
+    return int(value is None or value is Ellipsis)
+
+
+def _parts(value):
+    """How many places there are, alone or inside a tuple or list.
+
+    >>> _parts((1, [2, None])), _parts(...)
+    (3, 1)
+    """
+    return sum(map(_parts, value)) if isinstance(value, (tuple, list)) else 1
 
 
 def _equal(found, expected, within):
-    """Whether two answers agree: numbers of one shape by value, tuples part by part, anything else by ``==``."""
+    """Whether two answers agree: numbers by value, tuples part by part, anything else by ``==``.
+
+    A number or vector may have more axes of length 1: which, nobody was told.
+
+    >>> _equal([[1.0], [2.0]], [1.0, 2.0], 0), _equal([[1.0, 2.0]], [[1.0], [2.0]], 0)
+    (True, False)
+    """
     if isinstance(expected, (tuple, list)) and isinstance(found, (tuple, list)):
         return len(found) == len(expected) and all(
             _equal(f, e, within) for f, e in zip(found, expected)
         )
     try:
         found, expected = np.asarray(found), np.asarray(expected)
+        if expected.ndim < 2 and found.size == expected.size and np.squeeze(found).ndim < 2:
+            found = found.reshape(expected.shape)
         if found.dtype == bool or expected.dtype == bool:
             return found.shape == expected.shape and bool(np.all(found == expected))
         if found.shape != expected.shape:

@@ -186,18 +186,18 @@ def test_the_explorer_at_the_ends_of_its_sliders():
         (4.0, 0.5, 0.01, 1),
         (-2.0, 3.0, 0.5, 50),
     ):
+        figure = Figure(figsize=(8, 4))
         said = draw(
-            Figure(figsize=(8, 4)),
-            threshold=threshold,
-            distance=distance,
-            share_of_ones=ones,
-            cost_of_a_miss=miss,
+            figure, threshold=threshold, distance=distance, share_of_ones=ones, cost_of_a_miss=miss
         )
         assert not re.search(r"\b(nan|inf)\b", said)
-        assert (
-            cost(best(distance, ones, miss), distance, ones, miss)
-            <= cost(threshold, distance, ones, miss) + 1e-12
+        times = cost(threshold, distance, ones, miss) / cost(
+            best(distance, ones, miss), distance, ones, miss
         )
+        curve, place, cheapest = figure.axes[2].lines
+        assert times >= 1 - 1e-9 and place.get_xydata().tolist() == [[threshold, min(times, 5)]]
+        assert curve.get_ydata().min() >= 1 - 1e-9
+        assert cheapest.get_xdata() == 2 * [best(distance, ones, miss)]
 
 
 def test_group_folds_are_scikit_learns(digits):

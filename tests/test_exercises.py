@@ -1,9 +1,17 @@
 """Checks of exercises: right, wrong, undone and raising answers each get their sentence, and nothing ever raises."""
 
+import signal
+import threading
+from _thread import interrupt_main
+from time import sleep
+
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import bigmodel_helpers as bh
+
+UNDONE = "not done yet (or a return is missing): complete the cell above, run it, then run this one"
 
 SQUARES = [
     ("2", lambda f: f(2.0), 4.0),
@@ -61,15 +69,15 @@ TWO = [("both", lambda answer: answer, (1.0, 2.0))]
     [
         # a millionth apart is equal, twice that is not
         (1.0000009, [("one", lambda a: a, 1.0)], "correct"),
-        (1.000002, [("one", lambda a: a, 1.0)], "not yet: for one, found 1, expected 1"),
+        (1.000002, [("one", lambda a: a, 1.0)], "not yet: for one, found 1\n"),
         (0.999998, [("one", lambda a: a, 1.0)], "not yet"),
         ([1.0, 2.000002], [("list", lambda a: a, [1.0, 2.0])], "not yet"),
         # a part too many or too few, or the parts in another order
-        ((1.0, 2.0, 3.0), TWO, "not yet: for both, found (1, 2, 3), expected (1, 2)"),
-        ((1.0,), TWO, "not yet: for both, found (1), expected (1, 2)"),
+        ((1.0, 2.0, 3.0), TWO, "not yet: for both, found (1, 2, 3)\n"),
+        ((1.0,), TWO, "not yet: for both, found (1)\n"),
         ((), TWO, "not yet"),
-        (1.0, TWO, "not yet: for both, found 1, expected (1, 2)"),
-        ((1.0, 2.0), [("one", lambda a: a, 1.0)], "not yet: for one, found (1, 2), expected 1"),
+        (1.0, TWO, "not yet: for both, found 1\n"),
+        ((1.0, 2.0), [("one", lambda a: a, 1.0)], "not yet: for one, found (1, 2)\n"),
         ((2.0, 1.0), TWO, "not yet"),
         ([1.0, 2.0], TWO, "correct"),
         (np.array([1.0, 2.0]), TWO, "correct"),
@@ -92,7 +100,7 @@ TWO = [("both", lambda answer: answer, (1.0, 2.0))]
         (1.0000001, [("a truth", lambda a: a, True)], "not yet"),
         (np.array(["a", "b"]), [("words", lambda a: a, np.array(["a", "c"]))], "not yet"),
         (np.array(["a", "b"]), [("words", lambda a: a, np.array(["a", "b"]))], "correct"),
-        ("two", [("a number", lambda a: a, 2)], "not yet: for a number, found two, expected 2"),
+        ("two", [("a number", lambda a: a, 2)], "not yet: for a number, found two\n"),
         ({"a": 1}, [("a dictionary", lambda a: a, {"a": 1})], "correct"),
         ({"a": 1}, [("a dictionary", lambda a: a, {"a": 2})], "not yet"),
     ],
@@ -100,6 +108,112 @@ TWO = [("both", lambda answer: answer, (1.0, 2.0))]
 def test_what_is_equal_and_what_is_not(attempt, cases, start, capsys):
     bh.check(attempt, cases)
     assert capsys.readouterr().out.startswith(start)
+
+
+@pytest.mark.parametrize("shape", [(2,), (1, 2), (2, 1), (1, 2, 1)])
+@pytest.mark.parametrize("kind", [np.array, tf.constant, np.float32])
+def test_a_vector_is_a_vector_whatever_axes_of_length_one_it_has(shape, kind, capsys):
+    bh.check(kind(np.reshape([1.0, 2.0], shape)), [("two", lambda a: a, [1.0, 2.0])])
+    bh.check(lambda: kind(np.reshape([1.0, 2.0], shape)), [("two", lambda f: f(), (1.0, 2.0))])
+    bh.check(kind(np.reshape([2.0, 1.0], shape)), [("two", lambda a: a, np.array([1.0, 2.0]))])
+    said = [line.split(":")[0] for line in capsys.readouterr().out.splitlines()]
+    assert said == ["correct", "correct", "not yet"]
+
+
+@pytest.mark.parametrize("answer", [3.0, [3.0], [[3.0]], np.float32(3), tf.constant([[3.0]])])
+def test_a_number_is_a_number_whatever_axes_it_has(answer, capsys):
+    bh.check(answer, [("three", lambda a: a, 3.0)])
+    bh.check(answer, [("three, in brackets", lambda a: a, np.array([3.0]))])
+    assert capsys.readouterr().out == 2 * "correct: 1 of 1 cases hold\n"
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        (np.ones((2, 2)), np.ones(4)),
+        (np.ones((1, 4)), np.ones((4, 1))),
+        (np.ones(4), np.ones((4, 1))),
+        (np.ones((2, 2)), 1.0),
+        (np.ones((1, 0)), np.ones(1)),
+    ],
+)
+def test_a_matrix_has_its_shape(found, expected, capsys):
+    bh.check(found, [("it", lambda a: a, expected)])
+    assert capsys.readouterr().out.startswith("not yet")
+
+
+@pytest.mark.parametrize(
+    ("attempt", "line"),
+    [
+        ((1.0, ...), "not done yet: 1 of 2 parts is missing"),
+        ((None, (2.0, ..., 3.0)), "not done yet: 2 of 4 parts are missing"),
+        (lambda x: (x, None), "not done yet: 1 of 2 parts is missing"),
+        ((..., ...), UNDONE),
+        (lambda x: (None, None), UNDONE),
+        ([...], UNDONE),
+    ],
+)
+def test_not_begun_and_not_finished_are_two_things(attempt, line, capsys):
+    bh.check(attempt, [("both", lambda a: a(1.0) if callable(a) else a, (1.0, 2.0))])
+    assert capsys.readouterr().out == line + "\n"
+
+
+@pytest.fixture
+def interruptible():
+    """As in a notebook: a program in the background of a shell cannot be interrupted."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def for_ever(x):
+    while True:
+        pass
+
+
+def test_an_answer_that_never_ends_is_stopped_with_a_sentence(interruptible, capsys):
+    bh.check(for_ever, SQUARES, seconds=0.2)
+    sentence = "not yet: for 2, it stopped with TimeoutError: 0.2 seconds were not enough\n"
+    assert capsys.readouterr().out == sentence
+    before = threading.active_count()
+    bh.check(lambda x: x * x, SQUARES, seconds=0.2)
+    sleep(0.4)  # the clock of an answer that has ended rings no more
+    assert capsys.readouterr().out == "correct: 2 of 2 cases hold\n"
+    assert threading.active_count() <= before
+
+
+def test_the_readers_own_stop_button_stops_the_cell(interruptible):
+    def stopped(x):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        bh.check(stopped, SQUARES)
+
+
+def test_a_clock_that_rings_at_the_last_moment_is_waited_for(interruptible, monkeypatch, capsys):
+    """The interruption was sent, and had not arrived when the answer ended: it arrives in the check, not after it."""
+    late = threading.Event()
+
+    def ring_late():
+        late.wait()
+        interrupt_main()
+
+    monkeypatch.setattr(bh.exercises, "interrupt_main", ring_late)
+
+    def answer(x):
+        sleep(0.3)
+        threading.Timer(0.1, late.set).start()
+        return x * x
+
+    bh.check(answer, SQUARES, seconds=0.1)
+    assert "it stopped with TimeoutError: 0.1 seconds" in capsys.readouterr().out
+
+
+def test_in_another_thread_there_is_no_clock(capsys):
+    thread = threading.Thread(target=bh.check, args=(lambda x: x * x, SQUARES))
+    thread.start()
+    thread.join()
+    assert capsys.readouterr().out == "correct: 2 of 2 cases hold\n"
 
 
 def test_how_far_apart_numbers_may_lie_can_be_said(capsys):
@@ -144,4 +258,6 @@ def test_cases_are_asked_in_order_up_to_the_first_that_fails(answer, line, last,
 )
 def test_an_answer_is_shown_as_one_short_line(value, text, capsys):
     bh.check(value, [("it", lambda a: a, "something else")])
+    assert capsys.readouterr().out == f"not yet: for it, found {text}\n"
+    bh.check(lambda: value, [("it", lambda f: f(), "something else")])
     assert capsys.readouterr().out == f"not yet: for it, found {text}, expected something else\n"

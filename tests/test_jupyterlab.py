@@ -37,7 +37,7 @@ def draw(figure, *, height, long_name, grid):
 bh.still(draw, height=1, long_name="a", grid=True)""",
     "bh.explore(draw, height=(2, 0, 5, 1), long_name=['a', 99 * 'long '], grid=True)",
     "double = ...",
-    "cases = [('2', lambda f: f(2), 4), ('3', lambda f: f(3), 6)]\nbh.check(double, cases)",
+    "cases = [('2', lambda f: f(2), 4), ('3', lambda f: f(3), 6)]\nbh.check(double, cases, seconds=2)",
 ]
 
 
@@ -175,7 +175,7 @@ def test_the_values_of_all_controls_arrive(small_run):
     )
 
 
-def test_an_exercise_answers_undone_raising_wrong_and_right_attempts(small_run):
+def test_an_exercise_answers_undone_raising_wrong_endless_and_right_attempts(small_run):
     def answer(source):
         return run_cells(small_run, 3, 4, source).locator(OUTPUT).inner_text()
 
@@ -185,6 +185,9 @@ def test_an_exercise_answers_undone_raising_wrong_and_right_attempts(small_run):
     )
     assert (
         answer("def double(x):\n    return x**2").strip() == "not yet: for 3, found 9, expected 6"
+    )
+    assert answer("def double(x):\n    while True:\n        pass").strip() == (
+        "not yet: for 2, it stopped with TimeoutError: 2 seconds were not enough"
     )
     assert answer("def double(x):\n    return 2 * x").strip() == "correct: 2 of 2 cases hold"
 

@@ -455,6 +455,7 @@ def test_who_holds_a_file_is_known_for_each_that_is_planted():
     with pytest.raises(SystemExit, match="there is no file nowhere.py in the book"):
         mutants.path_in_the_book("nowhere.py")
     assert mutants.count_asked_for([]) is None and mutants.count_asked_for(["--count", "7"]) == 7
+    assert mutants.count_asked_for(["--count", "1"]) == 1
     for options in (["--count"], ["--count=0"], ["--cuont", "3"]):
         with pytest.raises(SystemExit, match="it takes --count 60"):
             mutants.count_asked_for(options)
@@ -525,7 +526,9 @@ def test_defects_are_planted_once_and_all_verdicts_are_told_again(
     first, *planted, _, head, row = capsys.readouterr().out.splitlines()
     found = len(mutants_of((one_function / "a.py").read_text()))
     assert first == f"a.py: 2 of {found} defects, held by tests/test_a.py"
-    assert len(planted) == 2 and all(line.endswith(": tests/test_a.py::test_it") for line in planted)
+    assert len(planted) == 2 and all(
+        line.endswith(": tests/test_a.py::test_it") for line in planted
+    )
     assert row.split() == ["2", str(found), "2", "100.0%", "a.py"]
 
     def planted_again(self, source):
