@@ -228,8 +228,8 @@ def test_a_step_of_training_is_one_by_hand_and_rows_are_drawn_from_all():
     for step, rows in enumerate(drawn):
         p = scipy.special.softmax(x[rows] @ W + b, axis=1)
         expected.append(log_loss(y[rows], p, labels=[0, 1]))
-        blame = (p - np.eye(2)[y[rows]]) / 4
-        W, b = W - 0.5 * x[rows].T @ blame, b - 0.5 * blame.sum(axis=0)
+        grad = (p - np.eye(2)[y[rows]]) / 4
+        W, b = W - 0.5 * x[rows].T @ grad, b - 0.5 * grad.sum(axis=0)
         if step in (1, 3, 5):
             looks.append(b.sum())
     keras.utils.set_random_seed(3)

@@ -26,8 +26,10 @@ def functions(*names):
     "n, k, stride, c_in, c_out",
     [(9, 3, 1, 2, 3), (10, 4, 2, 3, 1), (11, 5, 3, 1, 4), (6, 1, 2, 2, 2)],
 )
-def test_the_layer_and_its_blame_agree_with_scipy_and_with_complex_steps(n, k, stride, c_in, c_out):
-    _, convolve, blame_for = functions("patches_of", "convolve", "blame_for")
+def test_the_layer_and_its_gradients_agree_with_scipy_and_with_complex_steps(
+    n, k, stride, c_in, c_out
+):
+    _, convolve, gradients_for = functions("patches_of", "convolve", "gradients_for")
     rng = np.random.default_rng(n)
     x, weights, bias = (
         rng.normal(size=(2, n, n, c_in)),
@@ -47,19 +49,19 @@ def test_the_layer_and_its_blame_agree_with_scipy_and_with_complex_steps(n, k, s
             step[place] = 1e-20j
             changed = [a + step if a is array else a for a in (x, weights, bias)]
             derivative = np.sum(G * convolve(*changed, stride)).imag / 1e-20
-            assert blame_for(x, weights, G, stride)[part][place] == pytest.approx(
+            assert gradients_for(x, weights, G, stride)[part][place] == pytest.approx(
                 derivative, abs=1e-10
             )
 
 
-def test_pooling_keeps_the_largest_and_blames_only_it():
+def test_pooling_keeps_the_largest_and_only_it_gets_a_gradient():
     _, pool, pool_backward = functions("squares_of", "pool", "pool_backward")
     z = np.random.default_rng(1).normal(size=(3, 6, 8, 2))
     largest = scipy.ndimage.maximum_filter(z, size=(1, 2, 2, 1), origin=(0, -1, -1, 0))[:, ::2, ::2]
     np.testing.assert_array_equal(pool(z), largest)
-    blame = pool_backward(z, np.ones_like(largest))
-    assert blame.sum() == largest.size
-    np.testing.assert_array_equal(np.sort(z[blame == 1]), np.sort(largest.ravel()))
+    grad = pool_backward(z, np.ones_like(largest))
+    assert grad.sum() == largest.size
+    np.testing.assert_array_equal(np.sort(z[grad == 1]), np.sort(largest.ravel()))
 
 
 def test_of_equal_pixels_the_first_is_blamed_as_tensorflow_does():

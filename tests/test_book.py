@@ -89,13 +89,45 @@ def test_every_cell_has_its_place_in_the_slides(chapter):
     )
 
 
+def deeper_sections(cells):
+    """The sections of a chapter that may be skipped, each a list of cells."""
+    found, inside = [], False
+    for cell in cells:
+        if cell.cell_type == "markdown" and re.match("#{1,2} ", cell.source):
+            inside = cell.source.startswith("## Deeper: ")
+            found += [[]] if inside else []
+        if inside:
+            found[-1].append(cell)
+    return found
+
+
+def test_what_may_be_skipped_is_folded_and_begins_by_saying_what_it_shows(chapter):
+    """In a chapter that is divided, the rest is one lecture."""
+    sections = deeper_sections(chapter.cells)
+    for heading, *rest in sections:
+        assert heading.metadata["jp-MarkdownHeadingCollapsed"] is True and rest
+        _, says, *_ = heading.source.split("\n\n")
+        assert says.startswith("Here ") and re.search(r"[^.]\.$", says) and ". " not in says, says
+    if sections:
+        lecture = itertools.takewhile(
+            lambda cell: not cell.source.startswith("## Common mistakes"), chapter.cells
+        )
+        folded = [cell.id for cell in itertools.chain(*sections)]
+        core = [cell for cell in lecture if cell.id not in folded]
+        words = sum(len(cell.source.split()) for cell in core if cell.cell_type == "markdown")
+        assert len(core) <= 60 and words <= 3000
+
+
 def test_the_slides_show_every_figure_and_keep_a_lead_in_with_its_code(chapter):
     lecture = list(
         itertools.takewhile(lambda cell: "## Exercises" not in cell.source, chapter.cells)
     )
     kinds = [cell.metadata.slideshow.slide_type for cell in lecture]
+    folded = [cell.id for cell in itertools.chain(*deeper_sections(lecture))]
     for cell, kind in zip(lecture, kinds):
-        if cell.cell_type == "code" and any(
+        if cell.id in folded:
+            assert kind == "skip", cell.source[:60]
+        elif cell.cell_type == "code" and any(
             "image/png" in output.get("data", {}) for output in cell.outputs
         ):
             assert kind != "skip", cell.source[:60]
