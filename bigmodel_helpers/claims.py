@@ -99,7 +99,9 @@ def check_close(name, actual, expected, *, within):
 
 
 def subtractable(array):
-    """The array with numbers that can be subtracted: the difference of two unsigned ones would wrap around."""
+    """The array with numbers that can be subtracted: the difference of two small whole ones would wrap around."""
+    if array.dtype.kind == "i":
+        return array.astype(np.int64)
     return array.astype(float) if array.dtype.kind in "bu" else array
 
 

@@ -1,7 +1,10 @@
 """Exercises that check themselves and never raise."""
 
 import contextlib
+import functools
+import signal
 import threading
+import types
 from _thread import interrupt_main
 from time import sleep
 
@@ -41,58 +44,92 @@ def check(attempt, cases, *, within=1e-6, seconds=60):
     not yet: for the second, found 5
     """
     for description, question, expected in cases:
+        returned = []
         try:
             with _no_longer_than(seconds):
-                found = attempt if _missing(attempt) else question(attempt)
-                missing, equal = _missing(found), _equal(found, expected, within)
-        except NotImplementedError:
-            found, missing = None, 1
+                found = attempt if _missing(attempt) else question(_noting(attempt, returned))
+                equal = not _missing(found) and _equal(found, expected, within)
+        except KeyboardInterrupt:  # the reader's own
+            raise
         # whatever a reader's code does, the answer is a sentence
-        except (Exception, SystemExit) as error:
-            print(f"not yet: for {description}, it stopped with {type(error).__name__}: {error}")
-            return
-        if missing and missing < (parts := _parts(found)):
+        except BaseException as error:
+            stopped = f"it stopped with {type(error).__name__}: {_text(error)}"
+            found, equal = None if isinstance(error, NotImplementedError) else stopped, False
+        else:
+            stopped = None
+        if not equal and returned and _missing(returned[-1]):
+            found = returned[-1]  # a question may do anything with it, or stop
+        if equal:
+            continue
+        if missing := _missing(found):
+            parts = _parts(found)
             are = "is" if missing == 1 else "are"
-            print(f"not done yet: {missing} of {parts} parts {are} missing")
-            return
-        if missing:
             print(
-                "not done yet (or a return is missing): complete the cell above, run it, then run this one"
+                f"not done yet: {missing} of {parts} parts {are} missing"
+                if missing < parts
+                else "not done yet (or a return is missing): complete the cell above, run it, then run this one"
             )
-            return
-        if not equal:
+        elif stopped:
+            print(f"not yet: for {description}, {stopped}")
+        else:
             solution = f", expected {_show(expected)}" if callable(attempt) else ""
             print(f"not yet: for {description}, found {_show(found)}{solution}")
-            return
+        return
     print(f"correct: {len(cases)} of {len(cases)} cases hold")
+
+
+def _noting(attempt, returned):
+    """The attempt, and if it is a function, one that notes in a list what it returns."""
+    if not isinstance(attempt, types.FunctionType):
+        return attempt
+
+    @functools.wraps(attempt)
+    def noting(*given, **named):
+        returned.append(attempt(*given, **named))
+        return returned[-1]
+
+    return noting
 
 
 @contextlib.contextmanager
 def _no_longer_than(seconds):
     """Interrupt what runs too long, as the reader's own stop button does; that one still works."""
-    if threading.current_thread() is not threading.main_thread():
+    main = threading.main_thread()
+    if threading.current_thread() is not main:
         yield  # no other thread can be interrupted
         return
-    rung = threading.Event()
+    rung, left = threading.Event(), threading.Event()
 
     def ring():
-        rung.set()
-        interrupt_main()
+        while not left.wait(seconds):  # once more, if the answer has caught the first one
+            rung.set()
+            _interrupt(main)
 
-    timer = threading.Timer(seconds, ring)
-    timer.start()
+    clock = threading.Thread(target=ring, daemon=True)
+    clock.start()
     try:
         yield
-        timer.cancel()
-        timer.join()
+        left.set()
+        clock.join()
         if rung.is_set():
-            sleep(1)  # the interruption has been sent: it arrives here
+            sleep(1)  # an interruption that was sent and has not arrived arrives here
+            raise KeyboardInterrupt
     except KeyboardInterrupt:
         if not rung.is_set():
             raise
         raise TimeoutError(f"{seconds:g} seconds were not enough") from None
     finally:
-        timer.cancel()
+        left.set()
+
+
+def _interrupt(thread):
+    """As Ctrl+C: also what waits for something is woken, where the system can do that."""
+    if not callable(signal.getsignal(signal.SIGINT)):
+        return  # a program that has been told not to be interrupted
+    if hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(thread.ident, signal.SIGINT)
+    else:
+        interrupt_main()
 
 
 def _missing(value):
@@ -119,10 +156,9 @@ def _equal(found, expected, within):
     >>> _equal([[1.0], [2.0]], [1.0, 2.0], 0), _equal([[1.0, 2.0]], [[1.0], [2.0]], 0)
     (True, False)
     """
-    if isinstance(expected, (tuple, list)) and isinstance(found, (tuple, list)):
-        return len(found) == len(expected) and all(
-            _equal(f, e, within) for f, e in zip(found, expected)
-        )
+    in_parts = isinstance(expected, (tuple, list)) and isinstance(found, (tuple, list))
+    if in_parts and len(found) == len(expected):
+        return all(_equal(f, e, within) for f, e in zip(found, expected))
     try:
         found, expected = np.asarray(found), np.asarray(expected)
         if expected.ndim < 2 and found.size == expected.size and np.squeeze(found).ndim < 2:
@@ -134,7 +170,9 @@ def _equal(found, expected, within):
         difference = subtractable(found) - subtractable(expected)
         return bool(np.all(np.abs(difference) <= within))
     except (TypeError, ValueError):  # not numbers at all
-        return bool(np.all(found == expected))
+        with contextlib.suppress(ValueError):  # arrays of several shapes
+            return not in_parts and bool(np.all(found == expected))
+        return False
 
 
 def _show(value):
@@ -147,10 +185,18 @@ def _show(value):
         return "(" + ", ".join(_show(part) for part in value) + ")"
     if isinstance(value, (float, np.floating)):
         return f"{value:.6g}"
-    text = (
-        np.array2string(value, precision=4, threshold=20)
-        if isinstance(value, np.ndarray)
-        else str(value)
-    )
-    text = " ".join(text.split())  # one line, whatever it is
+    return _text(value)
+
+
+def _text(value):
+    """What something says of itself, in one short line, whatever it is."""
+    try:
+        text = (
+            np.array2string(value, precision=4, threshold=20)
+            if isinstance(value, np.ndarray)
+            else str(value)
+        )
+    except Exception:  # a reader's own class may say anything, or stop
+        text = f"something of type {type(value).__name__}"
+    text = " ".join(text.split())
     return text if len(text) <= 200 else text[:200] + " ..."

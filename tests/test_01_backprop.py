@@ -367,24 +367,183 @@ def wrong_forms_of_division(engine):
 
     sign = node(lambda g, a, b: (unbroadcast(g / b, a.shape), unbroadcast(g * a / b**2, b.shape)))
     power = node(lambda g, a, b: (unbroadcast(g / b, a.shape), unbroadcast(-g * a / b, b.shape)))
-    nothing = with_sums(lambda grad, shape: grad)
-    return sign, power, nothing, with_sums(only_length_one), with_sums(only_missing)
 
+    def keeps_axes(grad, shape):
+        longer = (1,) * (grad.ndim - len(shape)) + shape
+        axes = tuple(axis for axis, size in enumerate(longer) if size == 1)
+        return grad.sum(axis=axes, keepdims=True)
 
-def division_cases(engine):
-    """The cases of the exercise, as its cell makes them."""
-    (cell,) = [cell.source for cell in CHAPTER.cells if "division = [" in cell.source]
-    exec(cell[: cell.index("bh.check(")], engine)
-    return engine["division"]
+    def negative(a, b):
+        return Node(
+            -a.value / b.value,
+            (a, b),
+            lambda g: (
+                -unbroadcast(g / b.value, a.value.shape),
+                unbroadcast(g * a.value / b.value**2, b.value.shape),
+            ),
+        )
+
+    wrong_sums = only_length_one, only_missing, keeps_axes, lambda grad, shape: grad
+    return (
+        *(sign, power, negative, lambda a, b: a * (1 / b.value)),
+        *(lambda a, b: Node(a.value / b.value), *map(with_sums, wrong_sums)),
+    )
 
 
 @pytest.mark.parametrize("form", range(3))
 def test_right_divisions_of_any_form_are_accepted(engine, form, capsys):
-    bh.check(right_forms_of_division(engine)[form], division_cases(engine))
-    assert capsys.readouterr().out == "correct: 4 of 4 cases hold\n"
+    bh.check(
+        right_forms_of_division(engine)[form], chapters.cases("01_backprop", "division", engine)
+    )
+    assert capsys.readouterr().out == "correct: 6 of 6 cases hold\n"
 
 
-@pytest.mark.parametrize("form", range(5))
+@pytest.mark.parametrize("form", range(9))
 def test_wrong_divisions_are_refused(engine, form, capsys):
-    bh.check(wrong_forms_of_division(engine)[form], division_cases(engine))
+    bh.check(
+        wrong_forms_of_division(engine)[form], chapters.cases("01_backprop", "division", engine)
+    )
     assert capsys.readouterr().out.startswith("not yet")
+
+
+def neuron_by_hand(x=(1.0, -2.0), w=(0.5, 0.25), y=1.0):
+    """The gradients of exercise 1: at both weights, at the bias, at the first input."""
+    a = np.tanh(np.dot(w, x))
+    delta = (a - y) * (1 - a * a)
+    return delta * x[0], delta * x[1], delta, delta * w[0]
+
+
+def two_layers_made_one(W1, b1, W2, b2):
+    return np.einsum("ij,jk->ik", W1, W2), np.dot(b1, W2) + b2
+
+
+def by_asking(W1, b1, W2, b2):
+    """What the layers make of zero, and of each unit vector."""
+    bias = b1 @ W2 + b2
+    return np.stack([(row + b1) @ W2 + b2 - bias for row in W1]), bias
+
+
+def gradients_with(**other):
+    """Exercise 3 solved, but for what is given as another lambda."""
+    parts = {
+        "delta_2": lambda error: 2 * error / len(error),
+        "slope": lambda z, a: z > 0,
+        "b": lambda delta: delta.sum(axis=0),
+        "back": lambda delta, W: delta @ W.T,
+    } | other
+
+    def gradients(x, y, W1, b1, W2, b2):
+        z = x @ W1 + b1
+        a = np.maximum(0, z)
+        delta_2 = parts["delta_2"](a @ W2 + b2 - y)
+        delta_1 = parts["back"](delta_2, W2) * parts["slope"](z, a)
+        return x.T @ delta_1, parts["b"](delta_1), a.T @ delta_2, delta_2.sum(axis=0)
+
+    return gradients
+
+
+def by_the_tape(x, y, W1, b1, W2, b2):
+    variables = [tf.Variable(value) for value in (W1, b1, W2, b2)]
+    with tf.GradientTape() as tape:
+        W1, b1, W2, b2 = variables
+        loss = tf.reduce_mean((tf.nn.relu(x @ W1 + b1) @ W2 + b2 - y) ** 2)
+    return tape.gradient(loss, variables)
+
+
+def two_gradients_of_losses(x, y, w):
+    with tf.GradientTape(persistent=True) as tape:
+        w = tf.Variable(w, dtype=tf.float64)
+        errors = w * x - y
+        half_sum, mean = tf.reduce_sum(errors**2) / 2, tf.reduce_mean(errors**2)
+    return tape.gradient(half_sum, w), tape.gradient(mean, w)
+
+
+def collected(solve):
+    return lambda x, y, w: solve((w * x - y) * x)
+
+
+RIGHT = {
+    "neuron": [
+        (-1, 2, -1, -0.5),
+        neuron_by_hand(),
+        [np.float32(-1), np.array([2.0]), tf.constant(-1.0), np.array([[-0.5]])],
+    ],
+    "corrected": [
+        gradients_with(),
+        gradients_with(slope=lambda z, a: np.where(z > 0, 1.0, 0.0)),
+        gradients_with(b=lambda delta: np.ones(len(delta)) @ delta),
+        by_the_tape,
+    ],
+    "squares": [
+        collected(lambda s: (s.sum(), 2 * s.mean())),
+        lambda x, y, w: (x @ (w * x - y), 2 / len(x) * (x @ (w * x - y))),
+        two_gradients_of_losses,
+    ],
+    "collapse": [
+        two_layers_made_one,
+        by_asking,
+        lambda *layers: tuple(map(tf.constant, two_layers_made_one(*layers))),
+    ],
+}
+WRONG = {
+    "neuron": [
+        (1, -2, 1, 0.5),  # y - a
+        (-1, -2, -1, -0.5),  # the sign of the second signal
+        (-1, 2, 0, -0.5),  # a bias that nothing came into
+        (-1, 2, -1, -1),  # the input without its weight
+        (-0.5, 2, -1, -0.5),
+    ],
+    "corrected": [
+        gradients_with(delta_2=lambda error: -2 * error / len(error)),
+        gradients_with(delta_2=lambda error: error / len(error)),
+        gradients_with(slope=lambda z, a: a),
+        gradients_with(b=lambda delta: delta.mean(axis=0)),
+        gradients_with(back=lambda delta, W: delta @ np.abs(W.T)),
+    ],
+    "squares": [
+        collected(lambda s: (s.sum(), s.mean())),
+        collected(lambda s: (2 * s.sum(), 2 * s.mean())),
+        collected(lambda s: (-s.sum(), -2 * s.mean())),
+        collected(lambda s: (s.mean(), 2 * s.mean())),
+        collected(lambda s: (8.0, 16 / 3)),
+    ],
+    "collapse": [
+        lambda W1, b1, W2, b2: (W1 @ W2, b1 + b2.sum()),
+        lambda W1, b1, W2, b2: (W1 @ W2, b1 @ W2),
+        lambda W1, b1, W2, b2: (W1 @ W2, b2),
+        lambda W1, b1, W2, b2: ((W1 + b1[None]) @ W2, b2),
+        lambda W1, b1, W2, b2: (np.maximum(0, W1) @ W2, b1 @ W2 + b2),
+    ],
+}
+
+
+def each(answers):
+    return [(name, number) for name, found in answers.items() for number in range(len(found))]
+
+
+@pytest.fixture
+def ask(engine, capsys):
+    """What the check of an exercise, named by its cases, says to an answer."""
+    (central_difference,) = chapters.functions("01_backprop", ["central_difference"], {"np": np})
+
+    def asked(name, answer):
+        known = engine | {"np": np, "central_difference": central_difference}
+        bh.check(answer, chapters.cases("01_backprop", name, known))
+        return capsys.readouterr().out
+
+    return asked
+
+
+@pytest.mark.parametrize(("name", "number"), each(RIGHT))
+def test_right_answers_of_any_form_are_accepted(ask, name, number):
+    assert ask(name, RIGHT[name][number]).startswith("correct")
+
+
+@pytest.mark.parametrize(("name", "number"), each(WRONG))
+def test_wrong_answers_are_refused(ask, name, number):
+    assert ask(name, WRONG[name][number]).startswith("not yet")
+
+
+def test_a_wrong_number_is_not_told_the_right_one(ask):
+    for answer in WRONG["neuron"]:
+        assert "expected" not in ask("neuron", answer)

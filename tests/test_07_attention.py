@@ -104,10 +104,10 @@ def test_a_block_does_not_look_ahead_and_a_cache_changes_nothing(weights):
         assert len(cache["K"]) == len(cache["V"]) == t + 1
 
 
-def test_the_keras_block_looks_elsewhere_as_loops_say(weights):
+def test_the_keras_block_looks_at_a_memory_as_loops_say(weights):
     (Block,) = functions("Block")
     *_, layer_norm, gelu = functions("layer_norm", "gelu")
-    twin, rng = Block(8, 2, looks_elsewhere=True, dtype="float64"), np.random.default_rng(5)
+    twin, rng = Block(8, 2, cross=True, dtype="float64"), np.random.default_rng(5)
     X, memory = rng.normal(size=(4, 8)), rng.normal(size=(3, 8))
     own, there = np.tril(np.ones((4, 4), bool)), np.array([[True, True, False]] * 4)
     twin(X[None], own[None], memory[None], there[None])
@@ -426,3 +426,80 @@ def test_a_head_that_looks_back_needs_more_than_a_factor_of_twenty():
     assert refused(20) and refused(40, moved=1) and not refused(40)
     (linear, *_) = functions("linear", "sinusoids")
     assert linear(lambda PE: (PE**2, PE)) > 0.01
+
+
+@pytest.fixture
+def mask_cases():
+    """The cases of the exercise that tests any mask, as its cell makes them."""
+    rng = np.random.default_rng(5)
+    shapes = {"W1": (16, 64), "b1": 64, "W2": (64, 16), "b2": 16}
+    shapes |= {f"W{name}": (16, 16) for name in "QKVO"} | {f"b{name}": 16 for name in "QKVO"}
+    w = {name: rng.normal(size=shape) / 4 for name, shape in shapes.items()}
+    w |= {f"LN{i}": (1 + rng.normal(size=16) / 4, rng.normal(size=16) / 4) for i in (1, 2)}
+    names = (*BY_HAND, "causal_mask")
+    known = dict(zip(names, functions(*names))) | {"np": np, "w": w}
+    known["causal"] = known["causal_mask"](6)
+    return chapters.cases("07_attention", "ahead_cases", known)
+
+
+def moves(before, after, tolerance=1e-9):
+    return np.abs(after - before).max() > tolerance
+
+
+def by_shorter_inputs(function, X):
+    """What the first rows alone give must be what they give before the others."""
+    whole = function(X)
+    return any(moves(whole[:n], function(X[:n])) for n in range(1, len(X)))
+
+
+def by_one_row_at_a_time(function, X):
+    whole, rng = function(X), np.random.default_rng(7)
+    for j in range(1, len(X)):
+        changed = X.copy()
+        changed[j] = rng.normal(size=X.shape[1])
+        if moves(whole[:j], function(changed)[:j]):
+            return True
+    return False
+
+
+def by_all_later_rows(function, X):
+    whole, rng = function(X), np.random.default_rng(8)
+    changed = [np.vstack([X[:j], rng.normal(size=X[j:].shape)]) for j in range(1, len(X))]
+    return bool(np.any([moves(whole[:j], function(c)[:j]) for j, c in enumerate(changed, 1)]))
+
+
+@pytest.mark.parametrize("test", [by_shorter_inputs, by_one_row_at_a_time, by_all_later_rows])
+def test_right_tests_of_a_mask_are_accepted(test, mask_cases, capsys):
+    bh.check(test, mask_cases)
+    assert capsys.readouterr().out == "correct: 9 of 9 cases hold\n"
+
+
+def wrong_test(change, rows=range(1, 6), seen=lambda whole, j: whole[:j]):
+    def looks_ahead(function, X):
+        whole = function(X)
+        for j in rows:
+            changed = X.copy()
+            changed[j] = change(changed[j])
+            if moves(seen(whole, j), seen(function(changed), j)):
+                return True
+        return False
+
+    return looks_ahead
+
+
+@pytest.mark.parametrize(
+    "test",
+    [
+        wrong_test(lambda row: 2 * row),
+        wrong_test(lambda row: row + 1),
+        wrong_test(lambda row: -row),
+        wrong_test(lambda row: np.cos(row), rows=[5]),
+        wrong_test(lambda row: np.cos(row), seen=lambda whole, j: whole),
+        lambda function, X: True,
+        lambda function, X: False,
+    ],
+    ids=["scaled", "moved", "turned round", "last row only", "its own row too", "yes", "no"],
+)
+def test_wrong_tests_of_a_mask_are_refused(test, mask_cases, capsys):
+    bh.check(test, mask_cases)
+    assert capsys.readouterr().out.startswith("not yet")

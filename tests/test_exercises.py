@@ -1,9 +1,10 @@
 """Checks of exercises: right, wrong, undone and raising answers each get their sentence, and nothing ever raises."""
 
+import contextlib
 import signal
 import threading
 from _thread import interrupt_main
-from time import sleep
+from time import monotonic, sleep
 
 import numpy as np
 import pytest
@@ -47,6 +48,17 @@ def raising(x):
         ((1, 3), [("both", lambda a: a, (1, 2))], "not yet"),
         (np.uint8([3]), [("bytes", lambda a: a, np.uint8([5]))], "not yet"),
         (np.uint8([5]), [("bytes", lambda a: a, np.uint8([5]))], "correct"),
+        (np.int8([-128]), [("bytes", lambda a: a, np.int8([0]))], "not yet"),
+        ([[1.0, 2.0]], [("a row", lambda a: a, (1.0, 2.0))], "correct"),
+        (
+            np.ones(3),
+            [("parts", lambda a: a, (np.ones(2), np.ones(3)))],
+            "not yet: for parts, found",
+        ),
+        (lambda x: None, [("its first", lambda f: f(1)[0], 1)], "not done yet (or a return"),
+        (lambda x: (1, ...), [("its sum", lambda f: sum(f(1)), 1)], "not done yet: 1 of 2 parts"),
+        (lambda x: ..., [("its shape", lambda f: np.shape(f(1)), (2,))], "not done yet (or"),
+        (lambda x: None, [("nothing", lambda f: f(1) is None, True)], "correct"),
         (lambda x: exit(), SQUARES, "not yet: for 2, it stopped with SystemExit"),
         ("yes", [("a word", lambda a: a, "yes")], "correct"),
         ("no", [("a word", lambda a: a, "yes")], "not yet"),
@@ -151,6 +163,7 @@ def test_a_matrix_has_its_shape(found, expected, capsys):
         ((..., ...), UNDONE),
         (lambda x: (None, None), UNDONE),
         ([...], UNDONE),
+        (((..., ...), ...), UNDONE),
     ],
 )
 def test_not_begun_and_not_finished_are_two_things(attempt, line, capsys):
@@ -182,6 +195,64 @@ def test_an_answer_that_never_ends_is_stopped_with_a_sentence(interruptible, cap
     assert threading.active_count() <= before
 
 
+class Untellable:
+    def __str__(self):
+        raise ValueError("no words")
+
+
+class Unspeakable(BaseException, Untellable):
+    __str__ = Untellable.__str__
+
+
+def test_what_cannot_be_told_is_told_by_its_type(capsys):
+    def stopping(x):
+        raise Unspeakable
+
+    for answer in (stopping, lambda x: Untellable()):
+        bh.check(answer, SQUARES)
+    said = capsys.readouterr().out.splitlines()
+    assert said == [
+        "not yet: for 2, it stopped with Unspeakable: something of type Unspeakable",
+        "not yet: for 2, found something of type Untellable, expected 4",
+    ]
+
+
+def catching(x):
+    """Ends on its own after ten seconds, whoever interrupts it."""
+    began = monotonic()
+    while monotonic() - began < 10:
+        try:
+            sleep(0.01)
+        except KeyboardInterrupt:
+            if monotonic() - began > 1:
+                raise
+    return x * x
+
+
+def caught_once(x):
+    """Right, but too late, and the clock was not heard."""
+    with contextlib.suppress(KeyboardInterrupt):
+        sleep(5)
+    return x * x
+
+
+@pytest.mark.parametrize("answer", [lambda x: sleep(30), catching, caught_once])
+def test_who_waits_or_will_not_hear_is_stopped_too(answer, interruptible, capsys):
+    began = monotonic()
+    bh.check(answer, SQUARES, seconds=0.4)
+    assert "it stopped with TimeoutError: 0.4 seconds" in capsys.readouterr().out
+    assert monotonic() - began < 4
+
+
+def test_who_must_not_be_interrupted_is_not(capsys):
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        bh.check(lambda x: sleep(0.3) or x * x, SQUARES[:1], seconds=0.1)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert "it stopped with TimeoutError: 0.1 seconds" in capsys.readouterr().out
+
+
 def test_the_readers_own_stop_button_stops_the_cell(interruptible):
     def stopped(x):
         raise KeyboardInterrupt
@@ -194,11 +265,11 @@ def test_a_clock_that_rings_at_the_last_moment_is_waited_for(interruptible, monk
     """The interruption was sent, and had not arrived when the answer ended: it arrives in the check, not after it."""
     late = threading.Event()
 
-    def ring_late():
+    def ring_late(thread):
         late.wait()
         interrupt_main()
 
-    monkeypatch.setattr(bh.exercises, "interrupt_main", ring_late)
+    monkeypatch.setattr(bh.exercises, "_interrupt", ring_late)
 
     def answer(x):
         sleep(0.3)
