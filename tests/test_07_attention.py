@@ -1,5 +1,6 @@
 """Chapter 07: what it builds, taken from the notebook and held against other references."""
 
+import itertools
 import re
 from collections import Counter
 
@@ -438,12 +439,12 @@ def mask_cases():
     w |= {f"LN{i}": (1 + rng.normal(size=16) / 4, rng.normal(size=16) / 4) for i in (1, 2)}
     names = (*BY_HAND, "causal_mask")
     known = dict(zip(names, functions(*names))) | {"np": np, "w": w}
-    known["causal"] = known["causal_mask"](6)
+    known |= {"causal": known["causal_mask"](6), "itertools": itertools}
     return chapters.cases("07_attention", "ahead_cases", known)
 
 
 def moves(before, after, tolerance=1e-9):
-    return np.abs(after - before).max() > tolerance
+    return np.abs(after - before).max(initial=0) > tolerance
 
 
 def by_shorter_inputs(function, X):
@@ -462,16 +463,25 @@ def by_one_row_at_a_time(function, X):
     return False
 
 
+def by_a_row_of_zeros(function, X):
+    whole = function(X)
+    return any(
+        moves(whole[:j], function(X * (np.arange(6) != j)[:, None])[:j]) for j in range(1, 6)
+    )
+
+
 def by_all_later_rows(function, X):
     whole, rng = function(X), np.random.default_rng(8)
     changed = [np.vstack([X[:j], rng.normal(size=X[j:].shape)]) for j in range(1, len(X))]
     return bool(np.any([moves(whole[:j], function(c)[:j]) for j, c in enumerate(changed, 1)]))
 
 
-@pytest.mark.parametrize("test", [by_shorter_inputs, by_one_row_at_a_time, by_all_later_rows])
+@pytest.mark.parametrize(
+    "test", [by_shorter_inputs, by_one_row_at_a_time, by_all_later_rows, by_a_row_of_zeros]
+)
 def test_right_tests_of_a_mask_are_accepted(test, mask_cases, capsys):
     bh.check(test, mask_cases)
-    assert capsys.readouterr().out == "correct: 9 of 9 cases hold\n"
+    assert capsys.readouterr().out == "correct: 11 of 11 cases hold\n"
 
 
 def wrong_test(change, rows=range(1, 6), seen=lambda whole, j: whole[:j]):
@@ -493,12 +503,16 @@ def wrong_test(change, rows=range(1, 6), seen=lambda whole, j: whole[:j]):
         wrong_test(lambda row: 2 * row),
         wrong_test(lambda row: row + 1),
         wrong_test(lambda row: -row),
-        wrong_test(lambda row: np.cos(row), rows=[5]),
-        wrong_test(lambda row: np.cos(row), seen=lambda whole, j: whole),
+        *(
+            wrong_test(np.cos, rows=rows)
+            for rows in ([5], [3], [1, 3, 5], [2, 3, 4, 5], [1, 2, 3, 4])
+        ),
+        wrong_test(lambda row: row + np.eye(16)[0]),
+        wrong_test(np.cos, seen=lambda whole, j: whole[1:j] if j > 1 else whole[:0]),
+        wrong_test(np.cos, seen=lambda whole, j: whole),
         lambda function, X: True,
         lambda function, X: False,
     ],
-    ids=["scaled", "moved", "turned round", "last row only", "its own row too", "yes", "no"],
 )
 def test_wrong_tests_of_a_mask_are_refused(test, mask_cases, capsys):
     bh.check(test, mask_cases)

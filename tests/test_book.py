@@ -12,6 +12,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from chapters import Names
 
 import run
 
@@ -116,6 +117,21 @@ def test_what_may_be_skipped_is_folded_and_begins_by_saying_what_it_shows(chapte
         core = [cell for cell in lecture if cell.id not in folded]
         words = sum(len(cell.source.split()) for cell in core if cell.cell_type == "markdown")
         assert len(core) <= 60 and words <= 3000
+
+
+def test_what_may_be_skipped_makes_nothing_that_the_rest_needs(chapter):
+    """Skipped, or run later than it stands: the rest finds its own names, and its own random numbers, as they were."""
+    sections = deeper_sections(chapter.cells)
+    folded = [cell.id for cell in itertools.chain(*sections)]
+    made, needed, drawn = set(), set(), []
+    for cell in code(chapter):
+        names = Names(cell.source)
+        if cell.id in folded:
+            made |= names.made
+            drawn += [cell.source[:60]] if "rng" in names.needed else []
+        else:
+            needed |= names.needed
+    assert made & needed == set() and drawn == []
 
 
 def test_the_slides_show_every_figure_and_keep_a_lead_in_with_its_code(chapter):
