@@ -11,9 +11,7 @@ from lab_in_browser import PANEL, run_cells
 BOX = ".jupyter-widgets.widget-vbox"
 # milliseconds; a picture that is the same after them is taken to stay: when the kernel is idle, and in any case
 PATIENCE = 3_000, 20_000
-AT_MOST = (
-    200  # milliseconds for a step; on the machine that the book is written on it takes 90 to 160
-)
+AT_MOST = 200  # milliseconds for a step; where the book is written it takes 90 to 160
 
 # From the event of a key, a click or a choice to the frame after the new picture is ready to be shown.
 WATCH = """(box, [patience, most]) => {
