@@ -6,6 +6,7 @@ outputs in another order, and any cell that carries an exemption. Here each of t
 
 import functools
 import os
+import signal
 import sys
 import time
 
@@ -140,3 +141,11 @@ def ask(kernel, expression):
 
 
 envelopes_of = functools.cache(read_envelopes)
+
+
+@pytest.fixture
+def interruptible():
+    """Where the tests run in the background, Ctrl+C is ignored, and so it would be by all that they start."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

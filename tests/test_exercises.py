@@ -171,14 +171,6 @@ def test_not_begun_and_not_finished_are_two_things(attempt, line, capsys):
     assert capsys.readouterr().out == line + "\n"
 
 
-@pytest.fixture
-def interruptible():
-    """As in a notebook: a program in the background of a shell cannot be interrupted."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 def for_ever(x):
     while True:
         pass

@@ -642,16 +642,8 @@ def test_a_file_or_a_link_in_place_of_the_environment_is_one_sentence(tiny, tmp_
     assert code == 1 and "is a link" in err and err.count("\n") == 1
 
 
-@pytest.fixture
-def ctrl_c_counts():
-    """Where the tests run in the background, Ctrl+C is ignored, and so it would be by all that they start."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 @posix
-def test_ctrl_c_ends_with_a_sentence_and_the_next_call_heals(whole, pip, ctrl_c_counts):
+def test_ctrl_c_ends_with_a_sentence_and_the_next_call_heals(whole, pip, interruptible):
     process = whole.start("echo", start_new_session=True)
     while not (whole.venv / "bin").exists():
         time.sleep(0.05)
