@@ -443,6 +443,12 @@ def test_the_race_ends_as_the_text_says():
         assert arrive_everywhere(log_rate, **longer) == set()
     for beta in (0.0, 0.99):
         assert arrive_everywhere(-1.0, beta=beta, steps=100) == set()
+    for log_rate in (-2.0, -1.5, -1.0, -0.5, 0.0):
+        assert arrive_everywhere(log_rate, beta=0.99, steps=300) == set()
+    few_rates = [
+        arrive_everywhere(log_rate, beta=0.0, steps=300) for log_rate in (-1.5, -1.0, -0.5)
+    ]
+    assert few_rates == [{"Adam"}, set(), set()]
 
 
 def arrive_everywhere(log_rate, **knobs):
@@ -505,9 +511,9 @@ def by_eigenvalues(gradient, n):
     return np.linalg.eigvalsh(np.stack([gradient(row) for row in np.eye(n)]))[-1]
 
 
-def by_rayleigh(gradient, n):
+def by_rayleigh(gradient, n, rounds=2000):
     w = np.arange(1.0, n + 1)
-    for _ in range(2000):
+    for _ in range(rounds):
         w = gradient(w)
         w = w / np.abs(w).max()
     return w @ gradient(w) / (w @ w)
@@ -561,6 +567,7 @@ WRONG = {
         lambda a: 2 * (1 + a**2),
         lambda a: 1 / (1 + a**2),
         lambda a: 2 / (1 - a**2) if abs(a) != 1 else 1.0,
+        lambda a: np.sqrt(2 / (1 + a**2)),  # of the standard deviation, as PyTorch has it
     ],
     "curvature": [
         lambda gradient, n: np.linalg.norm(gradient(np.ones(n))),
@@ -568,6 +575,7 @@ WRONG = {
         lambda gradient, n: sum(gradient(row)[i] for i, row in enumerate(np.eye(n))),
         lambda gradient, n: max(gradient(row)[i] for i, row in enumerate(np.eye(n))),
         lambda gradient, n: 1 / by_eigenvalues(gradient, n),
+        lambda gradient, n: by_rayleigh(gradient, n, rounds=10),
     ],
 }
 
