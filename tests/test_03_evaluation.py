@@ -1,13 +1,17 @@
 """Chapter 03: what it builds, taken from the notebook and held against other references."""
 
+import itertools
 import re
+from fractions import Fraction
 
 import chapters
+import matplotlib.colors
 import numpy as np
 import pytest
 import scipy.integrate
 import scipy.optimize
 import scipy.stats
+import tensorflow as tf
 from matplotlib.figure import Figure
 from sklearn import metrics, model_selection
 from sklearn.neighbors import NearestNeighbors
@@ -67,7 +71,7 @@ def test_coverage_is_a_sum_over_outcomes():
 
 
 def test_mcnemar_is_the_binomial_test():
-    (mcnemar,) = functions("mcnemar")
+    mcnemar, _ = functions("mcnemar", "coin_p")
     rng = np.random.default_rng(2)
     for _ in range(50):
         a, b = rng.random((2, 30)) < rng.random((2, 1))
@@ -82,15 +86,80 @@ def test_the_two_models_have_the_moments_that_the_text_computes():
     assert (a.mean(), b.mean(), (a & b).mean()) == pytest.approx((0.95, 0.93, 0.915), abs=1e-3)
 
 
-def test_left_out_error_is_a_loop_of_fits():
-    (left_out_error,) = functions("left_out_error")
-    rng = np.random.default_rng(3)
-    x, y = rng.uniform(-1, 1, 15), rng.normal(size=15)
-    squares = [
-        (np.polyval(np.polyfit(np.delete(x, i), np.delete(y, i), 3), x[i]) - y[i]) ** 2
-        for i in range(15)
-    ]
-    assert left_out_error(x, y, 3) == pytest.approx(np.mean(squares), rel=1e-8)
+def test_precision_and_recall_at_every_threshold_by_counting_again():
+    precision_recall, average_precision = functions("precision_recall", "average_precision")
+    rng = np.random.default_rng(8)
+    for size in (6, 40):
+        truth, score = np.r_[1, rng.integers(0, 2, size)], rng.integers(0, 9, size + 1)
+        precision, recall = precision_recall(truth, score)
+        above = [score >= threshold for threshold in np.unique(score)[::-1]]
+        assert precision == pytest.approx([truth[taken].mean() for taken in above])
+        assert recall == pytest.approx([taken[truth == 1].mean() for taken in above])
+        assert average_precision(truth, score) == pytest.approx(
+            metrics.average_precision_score(truth, score), abs=1e-12
+        )
+
+
+def test_exchanging_names_by_groups_is_scipys_permutation_test():
+    permutation_p, exchanged = functions("permutation_p", "exchanged")
+    rng = np.random.default_rng(9)
+    for groups in (2, 5, 9):
+        a, b = rng.integers(0, 12, (2, groups))
+
+        def lead(x, y, axis):
+            return np.sum(x - y, axis=axis)
+
+        theirs = scipy.stats.permutation_test(
+            (a, b), lead, permutation_type="samples", n_resamples=np.inf, vectorized=True
+        )
+        assert permutation_p(a - b) == pytest.approx(theirs.pvalue, abs=1e-12)
+        totals = exchanged(a - b)
+        assert len(totals) == 2**groups and totals[0] == np.sum(a - b)
+        assert np.sum(totals) == 0 and np.mean(totals**2) == pytest.approx(np.sum((a - b) ** 2))
+
+
+def test_holm_is_bonferroni_over_every_set_of_true_nulls():
+    """Closed testing: adjusted, a p-value is the largest of Bonferroni's over all sets that hold it."""
+    (holm,) = functions("holm")
+    rng = np.random.default_rng(10)
+    for count in (1, 2, 6):
+        p = rng.random(count) ** 3
+        expected = [
+            max(
+                min(1, len(together) * p[list(together)].min())
+                for size in range(1, count + 1)
+                for together in itertools.combinations(range(count), size)
+                if place in together
+            )
+            for place in range(count)
+        ]
+        assert holm(p) == pytest.approx(expected, abs=1e-12)
+
+
+def test_the_bootstrap_has_the_mean_and_the_spread_of_scipys():
+    (bootstrap,) = functions("bootstrap")
+    differences = np.random.default_rng(11).normal(1.0, 2.0, 14)
+    drawn = bootstrap(differences, 20_000)
+    theirs = scipy.stats.bootstrap(
+        (differences,), np.mean, n_resamples=20_000, method="percentile", rng=1
+    )
+    assert drawn.std() == pytest.approx(theirs.standard_error, rel=0.03)
+    assert np.percentile(drawn, [2.5, 97.5]) == pytest.approx(
+        list(theirs.confidence_interval), abs=0.06
+    )
+
+
+def test_the_picture_of_nested_folds_tests_each_fold_once_and_chooses_in_the_rest():
+    (draw_nested,) = functions("draw_nested")
+    axes = Figure().subplots()
+    draw_nested(axes)
+    bars = [(bar.get_x(), bar.get_y(), bar.get_facecolor()) for bar in axes.patches]
+    colour = {name: matplotlib.colors.to_rgba(bh.COLOURS[name]) for name in ("red", "blue")}
+    tests = [bar for bar in bars if bar[2] == colour["red"]]
+    chosen = [bar for bar in bars if bar[2] == colour["blue"]]
+    assert (len(bars), len(tests), len(chosen)) == (5 * 5 + 4 * 4, 5, 4)
+    for found in (tests, chosen):  # no row and no fold twice
+        assert len({x for x, _, _ in found}) == len({y for _, y, _ in found}) == len(found)
 
 
 def test_forms_and_the_leak_by_other_means(digits):
@@ -214,30 +283,8 @@ def test_group_folds_are_scikit_learns(digits):
         assert sorted(map(len, folds_solution(groups, count))) == sorted(theirs)
 
 
-def test_wrong_answers_to_the_hardest_exercise_are_refused(capsys, digits):
-    *_, form = digits
-    cases, folds_solution, *_ = functions(
-        "fold_cases", "folds_solution", "fold_data", "describe", form=form
-    )
-
-    def splits_groups(groups, count):
-        return np.array_split(np.arange(len(groups)), count)
-
-    def in_turn(groups, count):
-        return [np.flatnonzero(np.isin(groups, np.unique(groups)[k::count])) for k in range(count)]
-
-    def forgets_some(groups, count):
-        return folds_solution(groups, count)[:-1]
-
-    for answer in (splits_groups, in_turn, forgets_some, lambda groups, count: None):
-        bh.check(answer, cases)
-        assert capsys.readouterr().out.startswith("not ")
-    bh.check(folds_solution, cases)
-    assert capsys.readouterr().out.startswith("correct")
-
-
 def test_expected_costs_and_probabilities_are_integrals():
-    """The cost of a threshold over a beta distribution, and mistake 7's mean probability, by quadrature."""
+    """The cost of a threshold over a beta distribution, and mistake 2's mean probability, by quadrature."""
     (expected_cost,) = functions("expected_cost")
     density = scipy.stats.beta(0.5, 5).pdf
     for t in (0.05, 0.3):
@@ -254,7 +301,7 @@ def test_expected_costs_and_probabilities_are_integrals():
 
 
 def test_how_often_mcnemar_calls_two_models_different_by_counting_every_outcome():
-    called_different, mcnemar = functions("called_different", "mcnemar")
+    called_different, mcnemar, _ = functions("called_different", "mcnemar", "coin_p")
     for a_wins in (0.5, 0.7):
         total = 0.0
         for tosses in range(80):
@@ -273,3 +320,222 @@ def test_the_report_to_mend_holds_the_three_mistakes_that_the_text_names():
     precision, recall, surprise = solution(y, np.where(p == 0.5, 0.4999, p))
     surprise = solution(y, p)[2]
     assert stub(y, p) == pytest.approx((recall, precision, 5 * surprise))
+
+
+def by_library(y, p):
+    guess = p >= 0.5
+    return metrics.precision_score(y, guess), metrics.recall_score(y, guess), metrics.log_loss(y, p)
+
+
+def by_tensors(y, p):
+    y, p = tf.constant(y, tf.float32), tf.constant(p, tf.float32)
+    guess = tf.cast(p >= 0.5, tf.float32)
+    hits = tf.reduce_sum(guess * y)
+    surprise = -tf.reduce_mean(y * tf.math.log(p) + (1 - y) * tf.math.log(1 - p))
+    return hits / tf.reduce_sum(guess), hits / tf.reduce_sum(y), surprise
+
+
+def by_loops(y, p):
+    hits = sum(1 for truth, chance in zip(y, p) if truth and chance >= 0.5)
+    surprise = sum(-np.log(chance if truth else 1 - chance) for truth, chance in zip(y, p)) / len(y)
+    return [hits / sum(chance >= 0.5 for chance in p), hits / sum(y), surprise]
+
+
+def report(swap=False, mean=True, tie=True):
+    """The report of exercise 2, with one mistake or none."""
+
+    def made(y, p):
+        guess = p >= 0.5 if tie else p > 0.5
+        precision, recall = y[guess].mean(), guess[y == 1].mean()
+        surprise = -(y * np.log(p) + (1 - y) * np.log(1 - p))
+        surprise = surprise.mean() if mean else surprise.sum()
+        return (recall, precision, surprise) if swap else (precision, recall, surprise)
+
+    return made
+
+
+def needed(p, q, rho):
+    s, t = np.sqrt(p * (1 - p)), np.sqrt(q * (1 - q))
+    return 4 * (s**2 + t**2 - 2 * rho * s * t) / (p - q) ** 2
+
+
+def by_trying(p, q, rho):
+    variance = p * (1 - p) + q * (1 - q) - 2 * rho * (p * (1 - p) * q * (1 - q)) ** 0.5
+    n = 1
+    while abs(p - q) < 2 * (variance / n) ** 0.5:
+        n += 1
+    return n
+
+
+def greedy(largest_first=True, by_members=False, kind="positions"):
+    """The folds of exercise 5, in several ways, right and wrong."""
+
+    def made(groups, count):
+        members = {g: [i for i, other in enumerate(groups) if other == g] for g in set(groups)}
+        made_folds = [[] for _ in range(count)]
+        inside = [[] for _ in range(count)]
+        for g in sorted(members, key=lambda g: len(members[g]), reverse=largest_first):
+            filled = inside if by_members else made_folds
+            place = min(range(count), key=lambda k: len(filled[k]))
+            made_folds[place] += members[g]
+            inside[place].append(g)
+        if kind == "others":
+            return [np.setdiff1d(np.arange(len(groups)), fold) for fold in made_folds]
+        return inside if kind == "groups" else made_folds
+
+    return made
+
+
+def by_group_k_fold(groups, count):
+    splitter = model_selection.GroupKFold(count)
+    return tuple(test for _, test in splitter.split(groups, groups=groups))
+
+
+def leads_of(a, b, groups):
+    return np.array([
+        int(np.sum(a[groups == g])) - np.sum(b[groups == g]) for g in np.unique(groups)
+    ])
+
+
+def by_scipy(a, b, groups):
+    wins, decide = int(np.sum(a & ~b)), int(np.sum(a != b))
+    leads = leads_of(a, b, groups)
+    exchanged = scipy.stats.permutation_test(
+        (leads, 0 * leads),
+        lambda x, y: np.sum(x - y),
+        permutation_type="samples",
+        n_resamples=np.inf,
+        vectorized=False,
+    )
+    return scipy.stats.binomtest(wins, decide).pvalue, exchanged.pvalue
+
+
+def by_every_sign(a, b, groups, values=leads_of, one_sided=False):
+    wins, decide = int(np.sum(a & ~b)), int(np.sum(a != b))
+    leads = values(a, b, groups)
+    sums = np.array([np.dot(s, leads) for s in itertools.product((1, -1), repeat=len(leads))])
+    if one_sided:
+        sums = np.maximum(0, sums)
+    pooled = scipy.stats.binomtest(wins, decide).pvalue
+    return [np.float32(pooled), np.mean(np.abs(sums) >= abs(leads.sum()) - 1e-9)]
+
+
+def mean_leads(a, b, groups):
+    return np.array([a[groups == g].mean() - b[groups == g].mean() for g in np.unique(groups)])
+
+
+RIGHT = {
+    "both_cases": [
+        by_scipy,
+        by_every_sign,
+        lambda a, b, groups: np.array(by_every_sign(a, b, groups)),
+    ],
+    "hand_cases": [
+        (0.97, 0.6, 0.75, 0.96),
+        [Fraction(97, 100), Fraction(3, 5), Fraction(3, 4), Fraction(24, 25)],
+        np.array([[0.97], [0.6], [0.75], [0.96]]),
+        tuple(map(np.float32, (0.97, 0.6, 0.75, 0.96))),
+    ],
+    "report_cases": [report(), by_library, by_tensors, by_loops],
+    "rate_cases": [
+        lambda r, f, share: r * share / (r * share + f * (1 - share)),
+        lambda r, f, share: 1 / (1 + f / r * (1 - share) / share),
+        lambda r, f, share: tf.constant([r * share / (share * (r - f) + f)]),
+        lambda r, f, share: 10**6 * share * r / (10**6 * share * r + 10**6 * (1 - share) * f),
+    ],
+    "count_cases": [
+        lambda *case: int(np.ceil(needed(*case))),
+        by_trying,
+        lambda *case: float(-(-needed(*case) // 1)),
+        lambda *case: int(needed(*case)) + (needed(*case) > int(needed(*case))),
+    ],
+    "fold_cases": [greedy(), by_group_k_fold, lambda g, k: list(map(np.sort, greedy()(g, k)))],
+}
+WRONG = {
+    "both_cases": [
+        lambda a, b, groups: 2 * [by_scipy(a, b, groups)[0]],
+        lambda a, b, groups: by_scipy(a, b, groups)[::-1],
+        lambda *data: by_every_sign(*data, one_sided=True),
+        lambda *data: by_every_sign(*data, values=mean_leads),
+        lambda a, b, groups: (
+            by_scipy(a, b, groups)[0],
+            scipy.stats.ttest_1samp(leads_of(a, b, groups), 0).pvalue,
+        ),
+    ],
+    "hand_cases": [
+        (0.97, 0.75, 0.6, 0.96),  # precision and recall exchanged
+        (0.97, 0.6, 0.75, 0.04),
+        (97, 60, 75, 96),
+        (0.97, 0.6, 0.75, 0.97),
+        (0.95, 0.6, 0.75, 0.96),
+    ],
+    "report_cases": [
+        report(swap=True),
+        report(mean=False),
+        report(tie=False),
+        lambda y, p: by_library(y, p)[:2],
+        lambda y, p: by_library(y, 1 - p),
+    ],
+    "rate_cases": [
+        lambda r, f, share: r * share,
+        lambda r, f, share: r * share / (r * share + f),
+        lambda r, f, share: r / (r + f),
+        lambda r, f, share: share,
+        lambda r, f, share: 1 / 6,
+        lambda r, f, share: r * share / (r * share + (1 - f) * (1 - share)),
+    ],
+    "count_cases": [
+        lambda *case: int(needed(*case)) + 1,  # one too many where it is exact
+        lambda *case: round(needed(*case)),
+        lambda *case: int(needed(*case)),
+        lambda *case: needed(*case),
+        lambda *case: int(np.ceil(needed(*case) * 1.96**2 / 4)),
+        lambda *case: int(np.ceil(needed(*case) / 4)),
+        lambda p, q, rho: int(np.ceil(needed(p, q, 0))),
+        lambda p, q, rho: int(np.ceil(needed(p, q, rho / 2))),
+        lambda p, q, rho: int(np.ceil(needed(p, q, rho) * abs(p - q))),
+    ],
+    "fold_cases": [
+        lambda groups, count: np.array_split(np.arange(len(groups)), count),
+        lambda g, k: [np.flatnonzero(np.isin(g, np.unique(g)[part::k])) for part in range(k)],
+        lambda groups, count: greedy()(groups, count)[:-1],
+        lambda groups, count: [*greedy()(groups, count)[:-1], [0]],
+        greedy(largest_first=False),
+        greedy(by_members=True),
+        greedy(kind="others"),
+        greedy(kind="groups"),
+    ],
+}
+
+
+def each(answers):
+    return [(name, number) for name, found in answers.items() for number in range(len(found))]
+
+
+@pytest.fixture
+def ask(capsys, digits):
+    """What the check of an exercise, named by its cases, says to an answer."""
+
+    def asked(name, answer):
+        known = {"np": np, "bh": bh, "metrics": metrics, "form": digits[2]}
+        tests = ("mcnemar", "coin_p", "permutation_p", "exchanged")
+        known |= dict(zip(tests, functions(*tests)))
+        bh.check(answer, chapters.cases("03_evaluation", name, known))
+        return capsys.readouterr().out
+
+    return asked
+
+
+@pytest.mark.parametrize(("name", "number"), each(RIGHT))
+def test_right_answers_of_any_form_are_accepted(ask, name, number):
+    assert ask(name, RIGHT[name][number]).startswith("correct")
+
+
+@pytest.mark.parametrize(("name", "number"), each(WRONG))
+def test_wrong_answers_are_refused(ask, name, number):
+    assert ask(name, WRONG[name][number]).startswith("not yet")
+
+
+def test_a_wrong_number_is_not_told_the_right_one(ask):
+    for answer in WRONG["hand_cases"]:
+        assert "expected" not in ask("hand_cases", answer)
