@@ -14,7 +14,9 @@ import scipy.stats
 import tensorflow as tf
 from matplotlib.figure import Figure
 from sklearn import metrics, model_selection
-from sklearn.neighbors import NearestNeighbors
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
+from sklearn.svm import SVC
 
 import bigmodel_helpers as bh
 
@@ -134,6 +136,81 @@ def test_holm_is_bonferroni_over_every_set_of_true_nulls():
             for place in range(count)
         ]
         assert holm(p) == pytest.approx(expected, abs=1e-12)
+
+
+def turned_by_rounding(votes, label, near=1e-3):
+    """Which answers of one-against-one votes are right, and which of them a small error may change."""
+
+    def right(values):
+        wins = np.zeros((len(values), 10))
+        for (one, other), value in zip(itertools.combinations(range(10), 2), values.T):
+            wins[:, one] += value > 0
+            wins[:, other] += value <= 0
+        return wins.argmax(axis=1) == label
+
+    base, may = right(votes), np.zeros(len(votes), bool)
+    for column in range(votes.shape[1]):
+        other = votes.copy()
+        other[np.abs(votes[:, column]) < near, column] *= -1
+        may |= right(other) != base
+    return base, may
+
+
+def test_the_counts_of_significant_pairs_stand_whichever_uncertain_answers_turn(digits):
+    """Two lie on a border of support vectors, and one picture has two nearest of different digits."""
+    counts, labels, form = digits
+    pictures = counts / 16
+    models = {
+        "svm": SVC(C=10),
+        "linear": SVC(C=10, kernel="linear"),
+        "poly": SVC(C=10, kernel="poly"),
+        "lda": LinearDiscriminantAnalysis(solver="lsqr", shrinkage=0.1),
+        "1": KNeighborsClassifier(1, algorithm="brute"),
+        "3": KNeighborsClassifier(3, algorithm="brute"),
+    }
+    right = {name: np.zeros(1797, bool) for name in models}
+    turns = []
+    for name, model in models.items():
+        for number in range(14):
+            train, test = form != number, np.flatnonzero(form == number)
+            model.fit(pictures[train], labels[train])
+            right[name][test] = model.predict(pictures[test]) == labels[test]
+            if isinstance(model, SVC):
+                model.decision_function_shape = "ovo"
+                votes = model.decision_function(pictures[test])
+                base, may = turned_by_rounding(votes, labels[test])
+                assert np.array_equal(base, right[name][test])
+                turns += [(name, place) for place in test[may]]
+    squares = np.sum(counts**2, axis=1)
+    table = squares[:, None] + squares - 2 * counts @ counts.T
+    table[form[:, None] == form] = np.inf
+    tied = [set((labels == label)[row == row.min()]) for row, label in zip(table, labels)]
+    turns += [("1", place) for place, found in enumerate(tied) if len(found) == 2]
+    assert 1 <= len(turns) <= 6
+    mcnemar, _, permutation_p, _, holm = functions(
+        "mcnemar", "coin_p", "permutation_p", "exchanged", "holm"
+    )
+    for turned in itertools.product((False, True), repeat=len(turns)):
+        now = {name: answers.copy() for name, answers in right.items()}
+        for name, place in itertools.compress(turns, turned):
+            now[name][place] ^= True
+        pairs = list(itertools.combinations(now.values(), 2))
+        by_form = [np.bincount(form, a.astype(int) - b).astype(int) for a, b in pairs]
+        grouped = np.array([permutation_p(lead) for lead in by_form])
+        assert sum(mcnemar(a, b) < 0.05 for a, b in pairs) == 11
+        assert np.sum(holm(grouped) < 0.05) == 6 and abs(np.sum(grouped < 0.05) - 8) <= 1
+
+
+def test_features_chosen_inside_the_folds_are_right_half_of_the_time_on_noise():
+    """With labels tossed one by one; dealt as 25 and 25, a fold lacks what its training part has too much of."""
+    folds, best_features, nearest_mean = functions("folds", "best_features", "nearest_mean")
+    rng, hits = np.random.default_rng(12), []
+    for _ in range(500):
+        x, y = rng.normal(size=(50, 100)), rng.integers(0, 2, 50)
+        for train, test in folds(50, 5):
+            keep = best_features(x[train], y[train])
+            hits += list(nearest_mean(x[train][:, keep], y[train], x[test][:, keep]) == y[test])
+    assert np.mean(hits) == pytest.approx(0.5, abs=0.0165)
 
 
 def test_the_bootstrap_has_the_mean_and_the_spread_of_scipys():
@@ -457,6 +534,14 @@ WRONG = {
         lambda a, b, groups: by_scipy(a, b, groups)[::-1],
         lambda *data: by_every_sign(*data, one_sided=True),
         lambda *data: by_every_sign(*data, values=mean_leads),
+        lambda a, b, groups: (  # McNemar's approximation
+            scipy.stats.chi2.sf((np.sum(a) - np.sum(b)) ** 2 / np.sum(a != b), 1),
+            by_scipy(a, b, groups)[1],
+        ),
+        lambda a, b, groups: (
+            by_scipy(a, b, groups)[0],
+            scipy.stats.wilcoxon(leads_of(a, b, groups)).pvalue,
+        ),
         lambda a, b, groups: (
             by_scipy(a, b, groups)[0],
             scipy.stats.ttest_1samp(leads_of(a, b, groups), 0).pvalue,
