@@ -6,6 +6,7 @@ import chapters
 import numpy as np
 import pytest
 import scipy.integrate
+import scipy.optimize
 import scipy.special
 import scipy.stats
 from matplotlib.figure import Figure
@@ -225,6 +226,38 @@ def test_a_fitted_prior_decodes_points_with_the_mean_and_covariance_of_the_codes
     np.testing.assert_allclose(np.cov(np.transpose(points)), np.cov(codes.T), rtol=0.02, atol=0.02)
 
 
+def test_the_best_guess_with_independent_parts_is_wrong_by_the_formula_of_the_collapse():
+    """Two latent variables that add up: the least KL of a normal q with independent parts, looked for by descent."""
+    w, _, variance_of_q, gap = functions("w", "s2", "variance_of_q", "gap_by_formula")
+    for at in (0, 40, 150, 300):
+        r = w[at] ** 2 / (1 - 2 * w[at] ** 2)
+        precision = np.eye(2) + r
+
+        def wrong_by(log_d, precision=precision):
+            d = np.diag(np.exp(log_d))
+            _, log_det = np.linalg.slogdet(precision @ d)
+            return 0.5 * (np.trace(precision @ d) - log_det - 2)
+
+        best = scipy.optimize.minimize(wrong_by, [0.3, -0.5], tol=1e-10)
+        assert best.fun == pytest.approx(gap[at], abs=1e-8)
+        np.testing.assert_allclose(np.exp(best.x), variance_of_q[at], atol=1e-4)
+
+
+def test_what_a_hundred_guesses_give_is_the_known_likelihood_of_a_decoder_without_latent_variables():
+    """A decoder that says the same whatever z: each weight is p(x) p(z) / q(z), and with q the prior exactly p(x)."""
+    log_weights, *_, grouped = functions("log_weights", "guess", "log_likelihood", "grouped")
+    x = np.arange(0, 17, 4, dtype="float32").reshape(-1, 1, 1, 1)
+    known = np.log(scipy.stats.binom.pmf(x.ravel(), 16, scipy.special.expit(0.4)))
+
+    def same(z):
+        return tied(tf.fill((len(z), 1), 0.4))
+
+    for said, within in (([0.0, 0.0, 0.0, 0.0], 1e-5), ([0.3, -0.2, np.log(0.8), 0.1], 0.06)):
+        encoder = lambda x, said=said: tf.constant(np.tile([said], (len(x), 1)))  # noqa: E731
+        log_w = log_weights((encoder, same), x, 400, np.random.default_rng(0))
+        np.testing.assert_allclose(grouped(log_w, 400), known, atol=within)
+
+
 # --- the exercises: answers that are right in another form, and answers that learners give ---------------------------
 
 
@@ -238,6 +271,7 @@ def answers_of_the_small_world():
     return {
         "a list": (list(right), True),
         "an array": (np.array(right), True),
+        "a column": (np.array(right)[:, None], True),
         "by the boxed identity": ((2 - np.log(2), -6.72579, -1.93051 + 6.72579), True),
         "numbers of TensorFlow": (tuple(tf.constant(number) for number in right), True),
         "log of the standard deviation": ((2 - np.log(2) / 2, *right[1:]), False),
@@ -329,6 +363,8 @@ def messages():
         "nats": ((lambda log_p, pixels=64: -log_p / pixels, np.log2(17)), False),
         "of the whole picture": ((lambda log_p, pixels=64: -log_p / np.log(2), 4.09), False),
         "16 counts": ((bits, 4.0), False),
+        "by its own function": ((bits, bits(-64 * np.log(17))), True),
+        "one digit": ((bits, 4.1), False),
         "the sign": ((lambda log_p, pixels=64: log_p / np.log(2) / pixels, 4.09), False),
         "nothing in nats": ((bits, np.log(17)), False),
     }
