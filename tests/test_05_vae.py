@@ -220,7 +220,7 @@ def test_samples_and_mean_counts_follow_the_probabilities_of_the_decoder():
 def test_a_fitted_prior_decodes_points_with_the_mean_and_covariance_of_the_codes():
     (fitted_prior,) = functions("fitted_prior")
     codes = np.random.default_rng(0).normal(size=(500, 2)) @ [[3.0, 1.0], [0.0, 0.5]] + [5.0, -2.0]
-    fitted_prior.__globals__.update(X_train=np.zeros(500), guess=lambda encoder, x: (codes, None))
+    fitted_prior.__globals__.update(known=np.zeros(500), guess=lambda encoder, x: (codes, None))
     points = fitted_prior((None, lambda z: z))(np.random.default_rng(1).normal(size=(200_000, 2)))
     np.testing.assert_allclose(np.mean(points, axis=0), codes.mean(axis=0), atol=0.05)
     np.testing.assert_allclose(np.cov(np.transpose(points)), np.cov(codes.T), rtol=0.02, atol=0.02)
