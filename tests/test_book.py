@@ -267,8 +267,13 @@ def test_exercises_have_task_stub_check_hint_and_a_folded_executed_solution(chap
 
 
 def test_links_lead_somewhere(chapter):
-    for target in LINK.findall("\n".join(prose(chapter))):
-        if not target.startswith(("http", "#")):
+    attached = {
+        f"attachment:{name}" for cell in chapter.cells for name in cell.get("attachments", {})
+    }
+    targets = LINK.findall("\n".join(prose(chapter)))
+    assert attached <= set(targets), "a picture that no cell shows"
+    for target in targets:
+        if not target.startswith(("http", "#")) and target not in attached:
             assert (chapter.path.parent / target.split("#")[0]).exists(), target
         if target.startswith("http"):
             assert target.startswith("https://doi.org/") or target.startswith(
