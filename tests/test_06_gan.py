@@ -62,6 +62,21 @@ def test_the_game_turns_as_its_matrix_says(rate, penalty):
         np.testing.assert_allclose(found, np.sort(np.abs(scipy.linalg.eigvals(matrix))), atol=1e-7)
 
 
+@pytest.mark.parametrize("rate", [0.05, 0.1, 0.2])
+def test_far_from_the_end_the_game_goes_as_derived(rate):
+    """1 / r^2 = 1 + rate * rounds / 8 with alternating steps; r = sqrt(2 rate), on average, with simultaneous ones."""
+    (play,) = functions("play")
+    place = 1.0, 0.0
+    for _ in range(10_000):
+        place = play(*place, rate, alternating=True)
+    assert np.hypot(*place) == pytest.approx((1 + rate * 10_000 / 8) ** -0.5, rel=0.02)
+    place, distances = (1.0, 0.0), []
+    for _ in range(10_000):
+        place = play(*place, rate)
+        distances.append(np.hypot(*place))
+    assert np.mean(distances[-2000:]) == pytest.approx(np.sqrt(2 * rate), rel=0.01)
+
+
 def test_a_step_of_the_discriminator_is_the_one_on_paper():
     """For a linear discriminator s = w x + b the penalty's slope by w is penalty times w, and V's slope is known."""
     discriminator_step, _ = functions("discriminator_step", "discriminator_loss")
@@ -313,6 +328,7 @@ RIGHT = {
         lambda z: by_the_first_number(z),
         lambda z: by_the_first_number(z[:, ::-1]),
         lambda z: by_the_angle(z),
+        lambda z: by_bisection(z),
         lambda z: tf.constant(by_the_first_number(np.asarray(z)), tf.float32),
     ],
 }
@@ -323,10 +339,13 @@ WRONG = {
         ((2 / 3, 1 / 2, 1 / 3), -1.3013, 0.085),  # not halved
         ((2 / 3, 1 / 2, 1 / 3), -0.6507, 0.0425),  # the real ones alone
         ((0.67, 0.5, 0.33), -1.3013, 0.0425),
+        ((2 / 3, 1 / 2, 1 / 3), -1.3013 / np.log(2), 0.0425 / np.log(2)),  # in bits
+        ((2, 1, 1 / 2), -1.3013, 0.0425),  # p / q
     ],
     "loss_cases": [
         lambda real, fake: (np.logaddexp(0, -real).mean() + np.logaddexp(0, fake).mean()) / 2,
         lambda real, fake: np.logaddexp(0, real).mean() + np.logaddexp(0, -fake).mean(),
+        lambda real, fake: -np.logaddexp(0, -real).mean() - np.logaddexp(0, fake).mean(),  # V
         lambda real, fake: np.log(1 + np.exp(-real)).mean() + np.log(1 + np.exp(fake)).mean(),
         lambda real, fake: np.logaddexp(0, -real).sum() + np.logaddexp(0, fake).sum(),
         lambda real, fake: (
@@ -338,6 +357,7 @@ WRONG = {
         (lambda rate, penalty: np.sqrt(1 - rate * penalty), "both"),
         (lambda rate, penalty: np.sqrt(1 - rate * penalty), "simultaneous"),
         (lambda rate, penalty: 1 - rate * penalty, "alternating"),
+        (lambda rate, penalty: 1 - rate * penalty / 2, "alternating"),  # to first order
         (lambda rate, penalty: np.sqrt(1 - rate * penalty + rate**2 / 4), "alternating"),
         (lambda rate, penalty: np.sqrt(1 - penalty), "alternating"),
         (lambda rate, penalty: np.linalg.eigvals(matrix(rate, penalty)).real, "alternating"),
@@ -357,6 +377,9 @@ WRONG = {
         ),  # the same each time, but not from z
         lambda z: MODES[np.arange(len(z)) % 8] + 0.1 * z,  # the place in the batch
         lambda z: MODES[np.random.default_rng(1).integers(0, 8, len(z))] + 0.1 * z,
+        lambda z: MODES[by_rank(z[:, 0]) * 8 // len(z)] + 0.1 * z[:, [1, 1]],
+        lambda z: by_the_first_number((z - z.mean(axis=0)) / z.std(axis=0)),  # the whole batch
+        lambda z: by_rank_and_offset(z),
         lambda z: 2 * z / np.linalg.norm(z, axis=1, keepdims=True),  # the whole ring
         lambda z: MODES[eighth(z[:, 0])[0]] + 0.1 * z,  # an offset that knows the mode
         lambda z: MODES[eighth(z[:, 0])[0]] + 0.1 * z[:, [1, 1]],
@@ -388,6 +411,17 @@ def by_the_first_number(z, spread=0.1):
     return MODES[whole] + spread * np.stack([norm.ppf(part), z[:, 1]], axis=1)
 
 
+def by_rank(numbers):
+    return np.argsort(np.argsort(numbers))
+
+
+def by_rank_and_offset(z):
+    """As the perfect generator, but with the place among the other rows in place of the distribution function."""
+    place = 8 * (by_rank(z[:, 0]) + 0.5) / len(z)
+    whole = place.astype(int)
+    return MODES[whole] + 0.1 * np.stack([norm.ppf(place - whole), z[:, 1]], axis=1)
+
+
 def by_the_angle(z):
     """The angle's eighth is the mode; the rest of the angle, blown up to a whole turn, and the length are the offset."""
     angle = np.arctan2(z[:, 1], z[:, 0]) / (2 * np.pi) % 1 * 8
@@ -398,6 +432,15 @@ def by_the_angle(z):
 
 def drawn_anew(n, rng):
     return MODES[rng.integers(0, 8, n)] + 0.1 * rng.normal(size=(n, 2))
+
+
+def by_bisection(z):
+    """Three coin tosses, each by folding the first number at the median of what is left."""
+    left, mode = norm.cdf(z[:, 0]), np.zeros(len(z), int)
+    for _ in range(3):
+        toss = left >= 0.5
+        mode, left = 2 * mode + toss, 2 * left - toss
+    return MODES[mode] + 0.1 * np.stack([norm.ppf(left), z[:, 1]], axis=1)
 
 
 def each(answers):
