@@ -38,6 +38,14 @@ def test_divergences_agree_with_scipy():
         assert value_of(p / (p + q), p, q) == pytest.approx(2 * by_scipy - np.log(4), abs=1e-12)
 
 
+def test_the_second_loss_charges_less_than_the_first_for_one_mode_of_ten_but_not_for_nine():
+    jensen_shannon, divergence = functions("jensen_shannon", "divergence")
+    p = np.full(10, 0.1)
+    for dropped, less in ((1, True), (5, True), (9, False)):
+        q = np.where(np.arange(10) < dropped, 0, 1 / (10 - dropped))
+        assert (2 * divergence((p + q) / 2, p) < 2 * jensen_shannon(p, q)) == less
+
+
 @pytest.mark.parametrize("theta", [0.3, 1.5, -2.0])
 def test_divergences_of_two_bells_agree_with_quadrature(theta):
     (divergences,) = functions("divergences")
