@@ -136,7 +136,8 @@ class Lab:
         """A page of its own with this path; `page.strays` holds what left this machine, `page.faults` errors."""
         page = browser.new_context(viewport={"width": width, "height": 1000}).new_page()
         page.strays, page.faults = [], []
-        at_home = (self.url, self.url.replace("http", "ws"), "data:", "blob:")
+        # a picture that a cell carries has an address of its own for a moment, which leads nowhere
+        at_home = (self.url, self.url.replace("http", "ws"), "data:", "blob:", "attachment:")
 
         def note(request):
             if not request.url.startswith(at_home):
