@@ -12,6 +12,7 @@ from pathlib import Path
 
 import nbformat
 import numpy as np
+import pytest
 from PIL import Image
 
 import bigmodel_helpers as bh
@@ -51,6 +52,37 @@ def cases(chapter, name, known):
     body = [node for node in ast.parse(source).body if "bh.check(" not in ast.unparse(node)]
     exec(ast.unparse(ast.Module(body, [])), known := dict(known))
     return known[name]
+
+
+def tests_of_answers(right, wrong, numbers):
+    """Three tests of a chapter's exercises; its fixture `ask` tells what the check of one says to an answer.
+
+    Args:
+        right: for each exercise, by the name of its cases, right answers of different form.
+        wrong: likewise, wrong ones of the kind that learners give.
+        numbers: the exercises whose answer is a number: whoever errs must not be told it.
+    """
+
+    def each(answers):
+        places = [(name, place) for name, found in answers.items() for place in range(len(found))]
+        return pytest.mark.parametrize(("name", "number"), places)
+
+    @each(right)
+    def accepted(ask, name, number):
+        said = ask(name, right[name][number])
+        assert said.startswith("correct"), said
+
+    @each(wrong)
+    def refused(ask, name, number):
+        said = ask(name, wrong[name][number])
+        assert said.startswith("not yet"), said
+
+    @pytest.mark.parametrize("name", numbers)
+    def untold(ask, name):
+        for answer in wrong[name]:
+            assert "expected" not in ask(name, answer)
+
+    return accepted, refused, untold
 
 
 def check_settings(chapter, **changed):

@@ -518,10 +518,6 @@ WRONG = {
 }
 
 
-def each(answers):
-    return [(name, number) for name, found in answers.items() for number in range(len(found))]
-
-
 @pytest.fixture
 def ask(engine, capsys):
     """What the check of an exercise, named by its cases, says to an answer."""
@@ -535,16 +531,8 @@ def ask(engine, capsys):
     return asked
 
 
-@pytest.mark.parametrize(("name", "number"), each(RIGHT))
-def test_right_answers_of_any_form_are_accepted(ask, name, number):
-    assert ask(name, RIGHT[name][number]).startswith("correct")
-
-
-@pytest.mark.parametrize(("name", "number"), each(WRONG))
-def test_wrong_answers_are_refused(ask, name, number):
-    assert ask(name, WRONG[name][number]).startswith("not yet")
-
-
-def test_a_wrong_number_is_not_told_the_right_one(ask):
-    for answer in WRONG["neuron"]:
-        assert "expected" not in ask("neuron", answer)
+(
+    test_right_answers_of_any_form_are_accepted,
+    test_wrong_answers_are_refused,
+    test_a_wrong_number_is_not_told_the_right_one,
+) = chapters.tests_of_answers(RIGHT, WRONG, numbers=["neuron"])

@@ -580,10 +580,6 @@ WRONG = {
 }
 
 
-def each(answers):
-    return [(name, number) for name, found in answers.items() for number in range(len(found))]
-
-
 @pytest.fixture
 def ask(capsys):
     """What the check of an exercise, named by its cases, says to an answer."""
@@ -602,17 +598,8 @@ def ask(capsys):
     return asked
 
 
-@pytest.mark.parametrize(("name", "number"), each(RIGHT))
-def test_right_answers_of_any_form_are_accepted(ask, name, number):
-    assert ask(name, RIGHT[name][number]).startswith("correct")
-
-
-@pytest.mark.parametrize(("name", "number"), each(WRONG))
-def test_wrong_answers_are_refused(ask, name, number):
-    assert ask(name, WRONG[name][number]).startswith("not yet")
-
-
-@pytest.mark.parametrize("name", ["hand", "step"])
-def test_a_wrong_number_is_not_told_the_right_one(ask, name):
-    for answer in WRONG[name]:
-        assert "expected" not in ask(name, answer)
+(
+    test_right_answers_of_any_form_are_accepted,
+    test_wrong_answers_are_refused,
+    test_a_wrong_number_is_not_told_the_right_one,
+) = chapters.tests_of_answers(RIGHT, WRONG, numbers=["hand", "step"])

@@ -593,34 +593,22 @@ WRONG = {
 }
 
 
-def each(answers):
-    return [(name, number) for name, found in answers.items() for number in range(len(found))]
-
-
 @pytest.fixture
 def ask(capsys, digits):
     """What the check of an exercise, named by its cases, says to an answer."""
+    known = {"np": np, "bh": bh, "metrics": metrics, "form": digits[2]}
+    tests = ("mcnemar", "coin_p", "permutation_p", "exchanged")
+    known |= dict(zip(tests, functions(*tests)))
 
     def asked(name, answer):
-        known = {"np": np, "bh": bh, "metrics": metrics, "form": digits[2]}
-        tests = ("mcnemar", "coin_p", "permutation_p", "exchanged")
-        known |= dict(zip(tests, functions(*tests)))
         bh.check(answer, chapters.cases("03_evaluation", name, known))
         return capsys.readouterr().out
 
     return asked
 
 
-@pytest.mark.parametrize(("name", "number"), each(RIGHT))
-def test_right_answers_of_any_form_are_accepted(ask, name, number):
-    assert ask(name, RIGHT[name][number]).startswith("correct")
-
-
-@pytest.mark.parametrize(("name", "number"), each(WRONG))
-def test_wrong_answers_are_refused(ask, name, number):
-    assert ask(name, WRONG[name][number]).startswith("not yet")
-
-
-def test_a_wrong_number_is_not_told_the_right_one(ask):
-    for answer in WRONG["hand_cases"]:
-        assert "expected" not in ask("hand_cases", answer)
+(
+    test_right_answers_of_any_form_are_accepted,
+    test_wrong_answers_are_refused,
+    test_a_wrong_number_is_not_told_the_right_one,
+) = chapters.tests_of_answers(RIGHT, WRONG, numbers=["hand_cases"])

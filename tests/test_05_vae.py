@@ -261,11 +261,6 @@ def test_what_a_hundred_guesses_give_is_the_known_likelihood_of_a_decoder_withou
 # --- the exercises: answers that are right in another form, and answers that learners give ---------------------------
 
 
-def known_to_exercises():
-    names = "elbo", "kl_normal"
-    return {"np": np, "bh": bh} | dict(zip(names, functions(*names), strict=True))
-
-
 def answers_of_the_small_world():
     right = (1.3069, -6.7258, 4.7953)
     return {
@@ -370,23 +365,40 @@ def messages():
     }
 
 
-EXERCISES = {
-    "small_world": (answers_of_the_small_world, 2e-4),
-    "repaired": (losses, 1e-4),
-    "estimators": (estimators, None),
-    "messages": (messages, 5e-3),
+ANSWERS = {
+    "small_world": answers_of_the_small_world(),
+    "repaired": losses(),
+    "estimators": estimators(),
+    "messages": messages(),
 }
-
-
-@pytest.mark.parametrize(
-    ("name", "form"), [(name, form) for name, (made, _) in EXERCISES.items() for form in made()]
+RIGHT, WRONG = (
+    {
+        name: [answer for answer, right in forms.values() if right is wanted]
+        for name, forms in ANSWERS.items()
+    }
+    for wanted in (True, False)
 )
-def test_an_exercise_accepts_every_right_answer_and_no_wrong_one(name, form, capsys):
-    made, within = EXERCISES[name]
-    answer, right = made()[form]
-    cases = chapters.cases("05_vae", name, known_to_exercises())
-    bh.check(answer, cases, **({} if within is None else {"within": within}))
-    assert capsys.readouterr().out.startswith("correct") == right
+
+
+@pytest.fixture
+def ask(capsys):
+    """What the check of an exercise, named by its cases, says to an answer."""
+    known = {"np": np, "bh": bh}
+    known |= dict(zip(("elbo", "kl_normal"), functions("elbo", "kl_normal"), strict=True))
+    within = {"small_world": 2e-4, "repaired": 1e-4, "estimators": 1e-6, "messages": 5e-3}
+
+    def asked(name, answer):
+        bh.check(answer, chapters.cases("05_vae", name, known), within=within[name])
+        return capsys.readouterr().out
+
+    return asked
+
+
+(
+    test_right_answers_of_any_form_are_accepted,
+    test_wrong_answers_are_refused,
+    test_a_wrong_number_is_not_told_the_right_one,
+) = chapters.tests_of_answers(RIGHT, WRONG, numbers=["small_world"])
 
 
 @pytest.mark.parametrize(

@@ -451,10 +451,6 @@ def by_bisection(z):
     return MODES[mode] + 0.1 * np.stack([norm.ppf(left), z[:, 1]], axis=1)
 
 
-def each(answers):
-    return [(name, number) for name, found in answers.items() for number in range(len(found))]
-
-
 @pytest.fixture
 def ask(capsys):
     """What the check of an exercise, named by its cases, says to an answer."""
@@ -468,11 +464,11 @@ def ask(capsys):
         "plain",
     )
     within = {"by_hand_cases": 2e-4, "generator_cases": 0.04}
+    known = {"np": np, "tf": tf, "norm": norm, "expit": scipy.special.expit}
+    known |= {"modes": MODES, "spread": 0.1}
+    known |= dict(zip(names, functions(*names, **known)))
 
     def asked(name, answer):
-        known = {"np": np, "tf": tf, "norm": norm, "expit": scipy.special.expit}
-        known |= {"modes": MODES, "spread": 0.1}
-        known |= dict(zip(names, functions(*names, **known)))
         with np.errstate(over="ignore"):
             bh.check(answer, chapters.cases("06_gan", name, known), within=within.get(name, 1e-6))
         return capsys.readouterr().out
@@ -480,20 +476,13 @@ def ask(capsys):
     return asked
 
 
-@pytest.mark.parametrize(("name", "number"), each(RIGHT))
-def test_right_answers_of_any_form_are_accepted(ask, name, number):
-    assert ask(name, RIGHT[name][number]).startswith("correct")
-
-
-@pytest.mark.parametrize(("name", "number"), each(WRONG))
-def test_wrong_answers_are_refused(ask, name, number):
-    assert ask(name, WRONG[name][number]).startswith("not yet")
-
-
-def test_a_wrong_number_is_not_told_the_right_one(ask):
-    for name in ("by_hand_cases", "penalty_cases", "number_cases"):
-        for answer in WRONG[name]:
-            assert "expected" not in ask(name, answer)
+(
+    test_right_answers_of_any_form_are_accepted,
+    test_wrong_answers_are_refused,
+    test_a_wrong_number_is_not_told_the_right_one,
+) = chapters.tests_of_answers(
+    RIGHT, WRONG, numbers=["by_hand_cases", "penalty_cases", "number_cases"]
+)
 
 
 def test_half_an_answer_is_told_from_none(ask):
