@@ -348,6 +348,27 @@ def test_code_and_notebooks_pass_ruff(what):
     assert done.returncode == 0, done.stdout
 
 
+def test_every_file_of_text_is_opened_with_a_named_encoding():
+    """Without a name, Windows takes its own; no test on another system would see it."""
+    files = [ROOT / "run.py", ROOT / "conftest.py"]
+    for folder in ("bigmodel_helpers", "tools"):
+        files += (ROOT / folder).rglob("*.py")
+    for path in files:
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(call, ast.Call) and is_of_a_text(call):
+                named = any(word.arg == "encoding" for word in call.keywords)
+                named = named or "'utf-8'" in map(ast.unparse, call.args)
+                assert named, f"{path.name}, line {call.lineno}"
+
+
+def is_of_a_text(call):
+    """Whether a call reads, writes or opens a file of text."""
+    function, mode = ast.unparse(call.func), ast.unparse(call.args[1]) if call.args[1:] else ""
+    if function in ("open", "os.fdopen"):
+        return "b" not in mode
+    return function.endswith((".read_text", ".write_text"))
+
+
 def test_no_line_is_exempt_from_the_layout():
     for path in [*ROOT.glob("[a-z]*.py"), *CHAPTERS, *(ROOT / "tests").glob("[a-z]*.py")]:
         assert "fmt: " + "skip" not in path.read_text(encoding="utf-8"), path

@@ -471,7 +471,7 @@ def test_the_table_counts_what_was_noticed_and_names_what_was_not():
 
 
 def test_verdicts_are_kept_until_something_changes_on_which_they_depend(tmp_path, monkeypatch):
-    monkeypatch.setattr(verdicts, "KEPT", tmp_path / "kept")
+    monkeypatch.setattr(verdicts, "KEPT", tmp_path / "runs" / "kept")
     one, two = mutants_of("y = a + b")[:2]
     kept = verdicts.Verdicts("a", [b"1", b"2"])
     kept.note("a.py", one, "")

@@ -120,6 +120,8 @@ NOT_OF_NUMBERS = {
         "cosh",
     ),
 }
+# words for readers, seeds, and what shows on other systems only (a test of the book wants it in every call)
+KEPT_KEYWORDS = {"alt", "x_label", "y_label", "seed", "encoding"}
 REPORTING = {"print", "claim", "check_close", "check"}
 LABELS = re.compile(r"(\w+_)?(y|labels?|targets?|truth|answers?|classes)(_\w+)?")
 SEEDED = {"seed", "random_state", "default_rng", "set_seed", "set_random_seed", "RandomState"}
@@ -476,7 +478,7 @@ class Planter:
                     new = f"np.roll({argument.id}, 1, axis=0)"
                     yield self.whole("labels shuffled", argument, new)
         for keyword in node.keywords:
-            if keyword.arg and keyword.arg not in ("alt", "x_label", "y_label", "seed"):
+            if keyword.arg and keyword.arg not in KEPT_KEYWORDS:
                 yield from self.keyword_changed(node, keyword, name)
 
     def of_claim(self, node, name):

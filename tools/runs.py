@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import io
 import json
 import math
 import os
@@ -80,7 +81,7 @@ def run(chapter, place, label, parameters, environ):
     nbformat.write(notebook, part)
     stopped = ""
     try:
-        with open(os.devnull, "w") as nowhere, contextlib.redirect_stderr(nowhere):
+        with contextlib.redirect_stderr(io.StringIO()):
             papermill.execute_notebook(
                 part,
                 part,

@@ -18,7 +18,7 @@ class Verdicts:
     """
 
     def __init__(self, name, depends_on):
-        digest = hashlib.sha256(b"\0".join(depends_on)).hexdigest()[:12]
+        digest = hashlib.sha256(b"\0".join(depends_on)).hexdigest()
         self.path, self.lock, self.found = KEPT / f"{name}.{digest}.json", threading.Lock(), {}
         if self.path.exists():
             self.found = json.loads(self.path.read_text(encoding="utf-8"))
@@ -35,7 +35,7 @@ class Verdicts:
         with self.lock:
             self.found[self.key(place, mutant)] = who
             part = self.path.with_suffix(".part")
-            part.write_text(json.dumps(self.found, indent=1), encoding="utf-8")
+            part.write_text(json.dumps(self.found), encoding="utf-8")
             part.replace(self.path)
 
     @staticmethod

@@ -37,6 +37,7 @@ EXERCISED_BY = {
     "bigmodel_helpers/data.py": ["tests/test_larger_data.py"],
     "bigmodel_helpers/explore.py": ["tests/test_plotting.py"],
     "bigmodel_helpers/pictures.py": ["tests/test_image_folder.py"],
+    "bigmodel_helpers/runtime.py": ["tests/test_surroundings.py"],
     "tools/__main__.py": ["tests/test_tools.py", "tests/test_surroundings.py", "tests/test_run.py"],
     "tools/chapter_mutants.py": ["tests/test_runs.py"],
     "tools/figure_faults.py": ["tests/test_figures.py"],
@@ -44,7 +45,11 @@ EXERCISED_BY = {
     "tools/verdicts.py": ["tests/test_tools.py"],
     "tools/complaints.py": ["tests/test_environment.py", "tests/test_run.py"],
     "tools/environment.py": ["tests/test_run.py"],
-    "tools/index_settings.py": ["tests/test_environment.py", "tests/test_run.py"],
+    "tools/index_settings.py": [
+        "tests/test_surroundings.py",
+        "tests/test_environment.py",
+        "tests/test_run.py",
+    ],
     "tools/locking.py": ["tests/test_environment.py", "tests/test_run.py"],
     "tools/programs.py": ["tests/test_tools.py", "tests/test_run.py"],
     "tools/figures.py": ["tests/test_figures.py", "tests/test_guards.py"],
@@ -214,7 +219,7 @@ def run_tests(copy, tests, log):
     file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(file, 1)
     os.dup2(file, 2)
-    sys.stdout, sys.stderr = (os.fdopen(os.dup(number), "w", buffering=1) for number in (1, 2))
+    sys.stdout, sys.stderr = (os.fdopen(os.dup(number), "w", 1, "utf-8") for number in (1, 2))
     os.chdir(copy)
     sys.path[:] = [str(copy)] + [folder for folder in sys.path if Path(folder) != ROOT]
     for name in list(sys.modules):
