@@ -25,6 +25,8 @@ from tools import environment  # noqa: E402
 from tools.programs import hand_over_to  # noqa: E402
 from tools.surroundings import without_python_settings  # noqa: E402
 
+GROUPS = {"readers": "to read", "teachers": "to teach", "authors": "to write and test"}
+
 
 def main(arguments):
     asked = []
@@ -50,8 +52,8 @@ def main(arguments):
 
 
 def commands():
-    """The file of each command, by its name: first those for readers, then those for authors."""
-    folders = [ROOT / "tools" / group for group in ("readers", "authors")]
+    """The file of each command, by its name: those for readers, for teachers, and for authors, as far as they are there."""
+    folders = [ROOT / "tools" / group for group in GROUPS]
     return {path.stem: path for folder in folders for path in sorted(folder.glob("[a-z]*.py"))}
 
 
@@ -62,11 +64,10 @@ def docstring(path):
 def help_text():
     """The usage above, then a line for each command: the first line of its docstring."""
     lines = [docstring(Path(__file__)), ""]
-    for group, what in (("readers", "to read"), ("authors", "to write and test")):
-        lines.append(f"{what}:")
-        for name, path in commands().items():
-            if path.parent.name == group:
-                lines.append(f"  {name:9} {docstring(path).splitlines()[0]}")
+    for group, what in GROUPS.items():
+        found = [path for path in commands().values() if path.parent.name == group]
+        lines += [f"{what}:"] * bool(found)
+        lines += [f"  {path.stem:9} {docstring(path).splitlines()[0]}" for path in found]
     return "\n".join(lines)
 
 

@@ -1,1 +1,1 @@
-"""What stands behind run.py: a file for each command, in readers/ and authors/, and what they share."""
+"""What stands behind run.py: a file for each command, in readers/, teachers/ and authors/, and what they share."""
