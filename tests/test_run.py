@@ -480,6 +480,29 @@ def test_a_change_that_cannot_be_fetched_goes_on_with_what_was_there(built):
     assert "/4" not in book.call("echo")[1], "nothing has to be set up again"
 
 
+NOWHERE = {"PIP_NO_INDEX": "", "PIP_FIND_LINKS": "", "PIP_INDEX_URL": "http://127.0.0.1:9/simple"}
+
+
+def test_a_folder_of_wheels_serves_in_place_of_the_index_and_is_checked(tiny):
+    """The reader's index is not asked: it does not answer."""
+    folder = tiny.folder / "wheels"
+    folder.mkdir()
+    code, out, err = tiny.call("echo", environ=NOWHERE)
+    assert code == 1 and "made for this system and this Python" in err and not out.endswith("[]\n")
+    for wheel in tiny.wheels.glob("*.whl"):
+        shutil.copy(wheel, folder)
+    good = (folder / "late-1-py3-none-any.whl").read_bytes()
+    make_wheel(folder, "late", "1", late="VERSION = 'of somebody else'")
+    cache = {
+        "UV_CACHE_DIR": str(tiny.folder / "cache")
+    }  # what was fetched by other tests is unknown
+    code, out, err = tiny.call("echo", environ=NOWHERE | cache)
+    assert code == 1 and "is not the one that the lock names" in err and not out.endswith("[]\n")
+    (folder / "late-1-py3-none-any.whl").write_bytes(good)
+    code, out, err = tiny.call("echo", environ=NOWHERE | cache)
+    assert code == 0 and out.endswith("[]\n") and version_of_late(tiny) == "1", err
+
+
 def test_authors_commands_add_their_packages_once_and_without_touching_the_others(built):
     book, _ = built
     code, out, err = book.call("write", "x")

@@ -77,7 +77,7 @@ class TinyBook:
         shutil.copytree(
             ROOT / "tools",
             folder / "tools",
-            ignore=shutil.ignore_patterns("__pycache__", "readers", "authors"),
+            ignore=shutil.ignore_patterns("__pycache__", "readers", "teachers", "authors"),
         )
         for group, name, text in (
             ("readers", "echo", ECHO),

@@ -102,8 +102,9 @@ MEANINGS = [
     ),
     (
         ("no matching distribution", "no solution found", "has no wheels"),
-        "the package index does not offer a wheel of the lock for this machine, or something else "
-        "than an index answered (the sign-on page of a network?).",
+        "the package index does not offer a wheel of the lock for this machine, or something else than an index "
+        "answered (the sign-on page of a network?). Where a folder 'wheels' is beside run.py, packages come from it "
+        "alone: it must have been made for this system and this Python.",
     ),
     (
         ("configuration file", "error parsing"),

@@ -27,6 +27,8 @@ STAMP = VENV / "bigmodel.json"
 CHANGING = VENV / "bigmodel-changing.json"
 # uv's, where its own cannot be used; gone when the set-up has succeeded.
 CACHE = VENV / "cache"
+# Where it is, packages come from it, and from no index: for machines without a network.
+WHEELS = ROOT / "wheels"
 LOG = ROOT / ".setup.log"
 LOCKS = {"cpu": "requirements.lock", "gpu": "requirements-gpu.lock"}
 AUTHORS_LOCK = "requirements-authors.lock"
@@ -289,6 +291,8 @@ def install(build, authors, replace_tensorflow, steps):
     listed = dict(environ, **index_settings.LISTED_WHOLE)
     listing = steps.run([str(python()), "-m", "pip", "config", "list"], listed, secret=True)
     settings = index_settings.read(listing)
+    if WHEELS.is_dir():
+        settings = {"no-index": "1", "find-links": WHEELS.as_uri()}
     steps.hidden = index_settings.passwords(environ, settings)
     for_pip = index_settings.for_pip(environ, settings)
     for_uv = dict(index_settings.for_uv(environ, settings), UV_CACHE_DIR=str(cache_for_uv()))
