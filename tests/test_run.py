@@ -16,7 +16,7 @@ import pytest
 from tiny_book import UV, TinyBook, make_wheel
 
 import run
-from tools import complaints, environment, index_settings, programs, surroundings
+from tools import complaints, environment, index_settings, locking, programs, surroundings
 from tools.complaints import SetupError
 from tools.locking import USERS, EnvironmentLock
 from tools.surroundings import own_variables
@@ -113,6 +113,7 @@ def test_a_machine_on_which_it_cannot_work_is_told_so_in_a_sentence(
         {"system": "Windows", "machine": "AMD64"},
         {"version_info": (3, 11, 0)},
         {"version_info": (3, 13, 9)},
+        {"free": 4e9},
     ],
 )
 def test_other_machines_pass(monkeypatch, machine):
@@ -154,14 +155,29 @@ def test_what_a_step_complains_of_becomes_one_sentence_and_its_own_line(complain
     assert line in [part.strip() for part in complaint.splitlines()]
 
 
+def test_the_line_that_tells_most_is_never_an_empty_one():
+    assert complaints.explain("one\n\n  two  \n   \n")[1] == "two"
+    assert complaints.explain("\n")[1] == "(nothing was printed)"
+
+
 def test_a_step_that_the_system_ended_is_said_so(monkeypatch):
     if hasattr(signal, "SIGKILL"):
         assert "memory runs out" in complaints.explain("", -signal.SIGKILL)[0]
         assert "AVX" in complaints.explain("", -signal.SIGILL)[0]
-    monkeypatch.setattr(complaints.shutil, "disk_usage", lambda path: SimpleNamespace(free=1e6))
-    assert f"that of {ROOT}" in complaints.explain("No space left on device")[0], (
-        "the full disk is named"
+        for number in (signal.SIGKILL, signal.SIGILL):
+            assert complaints.explain("first\nlast\n", -number)[1] == "last"
+
+
+def test_a_full_disk_is_named_and_no_other(monkeypatch, tmp_path):
+    free = {ROOT: 1e6, tmp_path: 2.5e8}
+    monkeypatch.setattr(complaints, "home", lambda: tmp_path / "not there")
+    monkeypatch.setattr(complaints.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(
+        complaints.shutil, "disk_usage", lambda path: SimpleNamespace(free=free[Path(path)])
     )
+    assert f"a disk (that of {ROOT});" in complaints.explain("No space left on device")[0]
+    free[ROOT] = 1e12
+    assert "a disk;" in complaints.explain("No space left on device")[0]
 
 
 @pytest.mark.parametrize(
@@ -347,6 +363,22 @@ def test_on_windows_ctrl_c_is_for_the_program_alone(monkeypatch):
     with pytest.raises(SystemExit) as ended:
         programs.hand_over_to(["jupyter-lab"])
     assert seen == [(signal.SIGINT, signal.SIG_IGN), "waited"] and ended.value.code == 3
+
+
+def test_a_lock_that_may_only_be_read_is_held_all_the_same(tmp_path, monkeypatch):
+    (tmp_path / "lock").touch()
+    writable = locking.os.O_RDWR
+
+    def open_to_read(path, flags):
+        if flags & writable:
+            raise PermissionError(13, "Permission denied", path)
+        return there(path, flags)
+
+    there = os.open
+    monkeypatch.setattr(locking.os, "open", open_to_read)
+    lock = EnvironmentLock(tmp_path / "lock")
+    assert lock.descriptor is not None
+    lock.let_go()
 
 
 # --- a real set-up -------------------------------------------------------------------------------
