@@ -345,7 +345,24 @@ def right_forms_of_division(engine):
 
         return Node(a.value / b.value, (a, b), vjp)
 
-    return by_products, by_logarithms, directly
+    def the_other_way_round(a, b):
+        def vjp(g):
+            return [
+                np.float32(grad)
+                for grad in (with_loops(-g * a.value / b.value**2, b), with_loops(g / b.value, a))
+            ]
+
+        return Node(tf.divide(a.value, b.value).numpy(), (b, a), vjp)
+
+    def with_loops(grad, node):
+        while grad.ndim > node.value.ndim:
+            grad = grad.sum(axis=0)
+        for axis in range(grad.ndim):
+            if node.value.shape[axis] == 1:
+                grad = grad.sum(axis=axis, keepdims=True)
+        return grad
+
+    return by_products, by_logarithms, directly, the_other_way_round
 
 
 def wrong_forms_of_division(engine):
@@ -365,8 +382,13 @@ def wrong_forms_of_division(engine):
     def with_sums(undo):
         return node(lambda g, a, b: (undo(g / b, a.shape), undo(-g * a / b**2, b.shape)))
 
-    sign = node(lambda g, a, b: (unbroadcast(g / b, a.shape), unbroadcast(g * a / b**2, b.shape)))
-    power = node(lambda g, a, b: (unbroadcast(g / b, a.shape), unbroadcast(-g * a / b, b.shape)))
+    def with_sums_of(grads):
+        return node(
+            lambda g, a, b: [unbroadcast(grad, x.shape) for grad, x in zip(grads(g, a, b), (a, b))]
+        )
+
+    sign = with_sums_of(lambda g, a, b: (g / b, g * a / b**2))
+    power = with_sums_of(lambda g, a, b: (g / b, -g * a / b))
 
     def keeps_axes(grad, shape):
         longer = (1,) * (grad.ndim - len(shape)) + shape
@@ -383,15 +405,28 @@ def wrong_forms_of_division(engine):
             ),
         )
 
+    def changes_the_gradient(a, b):
+        """What comes in is divided where it stands, so the gradient at a / b is lost."""
+
+        def vjp(g):
+            g /= b.value
+            grad_b = -g * a.value / b.value
+            return unbroadcast(g, a.value.shape), unbroadcast(grad_b, b.value.shape)
+
+        return Node(a.value / b.value, (a, b), vjp)
+
+    size = with_sums_of(lambda g, a, b: (g / b, -g * np.abs(a) / b**2))
+    ones = with_sums_of(lambda g, a, b: (0 * g + 1 / b, 0 * g - a / b**2))  # what comes in ignored
     wrong_sums = only_length_one, only_missing, keeps_axes, lambda grad, shape: grad
     return (
-        *(sign, power, negative, lambda a, b: a * (1 / b.value)),
+        *(sign, power, size, ones, negative, changes_the_gradient),
+        lambda a, b: a * (1 / b.value),
         lambda a, b: right_forms_of_division(engine)[2](a, b) + 1.0,
         *(lambda a, b: Node(a.value / b.value), *map(with_sums, wrong_sums)),
     )
 
 
-@pytest.mark.parametrize("form", range(3))
+@pytest.mark.parametrize("form", range(4))
 def test_right_divisions_of_any_form_are_accepted(engine, form, capsys):
     bh.check(
         right_forms_of_division(engine)[form], chapters.cases("01_backprop", "division", engine)
@@ -399,7 +434,7 @@ def test_right_divisions_of_any_form_are_accepted(engine, form, capsys):
     assert capsys.readouterr().out == "correct: 6 of 6 cases hold\n"
 
 
-@pytest.mark.parametrize("form", range(10))
+@pytest.mark.parametrize("form", range(13))
 def test_wrong_divisions_are_refused(engine, form, capsys):
     bh.check(
         wrong_forms_of_division(engine)[form], chapters.cases("01_backprop", "division", engine)
@@ -451,6 +486,32 @@ def by_the_tape(x, y, W1, b1, W2, b2):
     return tape.gradient(loss, variables)
 
 
+def row_by_row(x, y, W1, b1, W2, b2):
+    gradients = [np.zeros(value.shape, "float64") for value in (W1, b1, W2, b2)]
+    for row, target in zip(x, y):
+        z = row @ W1 + b1
+        delta_2 = 2 * (np.maximum(0, z) @ W2 + b2 - target) / len(x)
+        delta_1 = (W2 @ delta_2) * (z > 0)
+        parts = np.outer(row, delta_1), delta_1, np.outer(np.maximum(0, z), delta_2), delta_2
+        gradients = [gradient + part for gradient, part in zip(gradients, parts)]
+    return gradients
+
+
+def in_place(x, y, W1, b1, W2, b2):
+    """What it is given is written over."""
+    a = np.maximum(0, x @ W1 + b1)
+    y -= a @ W2 + b2
+    y *= -2 / len(x)
+    delta_1 = y @ W2.T * (a > 0)
+    return x.T @ delta_1, delta_1.sum(axis=0)[None], a.T @ y, y.sum(axis=0)
+
+
+def onto_the_bias(W1, b1, W2, b2):
+    """The second bias is written over."""
+    b2 += b1 @ W2
+    return W1 @ W2, b2
+
+
 def two_gradients_of_losses(x, y, w):
     with tf.GradientTape(persistent=True) as tape:
         w = tf.Variable(w, dtype=tf.float64)
@@ -474,15 +535,23 @@ RIGHT = {
         gradients_with(slope=lambda z, a: np.where(z > 0, 1.0, 0.0)),
         gradients_with(b=lambda delta: np.ones(len(delta)) @ delta),
         by_the_tape,
+        row_by_row,
+        in_place,
     ],
     "squares": [
         collected(lambda s: (s.sum(), 2 * s.mean())),
         lambda x, y, w: (x @ (w * x - y), 2 / len(x) * (x @ (w * x - y))),
         two_gradients_of_losses,
+        lambda x, y, w: (w * np.dot(x, x) - np.dot(x, y), [2 * np.mean((w * x - y) * x)]),
+        lambda x, y, w: [
+            sum((w * p - q) * p for p, q in zip(x, y)) * share for share in (1, 2 / len(x))
+        ],
     ],
     "collapse": [
         two_layers_made_one,
         by_asking,
+        lambda W1, b1, W2, b2: (np.float64(W1 @ W2).tolist(), b1[None] @ W2 + b2),
+        onto_the_bias,
         lambda *layers: tuple(map(tf.constant, two_layers_made_one(*layers))),
     ],
 }
@@ -493,10 +562,16 @@ WRONG = {
         (-1, 2, 0, -0.5),  # a bias that nothing came into
         (-1, 2, -1, -1),  # the input without its weight
         (-0.5, 2, -1, -0.5),
+        (-2, 4, -2, -1),  # the half forgotten
+        (-0.25, 0.5, -0.25, -0.125),  # the slope of the sigmoid
+        (0, 0, 0, 0),  # a in the place of its slope
     ],
     "corrected": [
         gradients_with(delta_2=lambda error: -2 * error / len(error)),
         gradients_with(delta_2=lambda error: error / len(error)),
+        gradients_with(delta_2=lambda error: 2 * error / 6),
+        gradients_with(slope=lambda z, a: np.sign(z)),
+        gradients_with(b=lambda delta: 6 * delta.mean(axis=0)),
         gradients_with(slope=lambda z, a: a),
         gradients_with(b=lambda delta: delta.mean(axis=0)),
         gradients_with(back=lambda delta, W: delta @ np.abs(W.T)),
@@ -507,6 +582,11 @@ WRONG = {
         collected(lambda s: (-s.sum(), -2 * s.mean())),
         collected(lambda s: (s.mean(), 2 * s.mean())),
         collected(lambda s: (8.0, 16 / 3)),
+        collected(lambda s: (8 * len(s) / 3, 16 / 3)),
+        collected(lambda s: (s.sum(), 2 * s[:3].mean())),
+        collected(lambda s: (s.sum(), 2 * np.unique(s).mean())),
+        lambda x, y, w: (((2 * x - y) * x).sum(), 2 * ((2 * x - y) * x).mean()),
+        lambda x, y, w: (((w * x - y) * abs(x)).sum(), 2 * ((w * x - y) * abs(x)).mean()),
     ],
     "collapse": [
         lambda W1, b1, W2, b2: (W1 @ W2, b1 + b2.sum()),
@@ -514,6 +594,10 @@ WRONG = {
         lambda W1, b1, W2, b2: (W1 @ W2, b2),
         lambda W1, b1, W2, b2: ((W1 + b1[None]) @ W2, b2),
         lambda W1, b1, W2, b2: (np.maximum(0, W1) @ W2, b1 @ W2 + b2),
+        lambda W1, b1, W2, b2: (np.stack([W1[i] @ W2 for i in range(3)]), b1 @ W2 + b2),
+        lambda W1, b1, W2, b2: (sum(np.outer(W1[:, i], W2[i]) for i in range(5)), b1 @ W2 + b2),
+        lambda W1, b1, W2, b2: (W1 @ W2, b1.sum() + b2),
+        lambda W1, b1, W2, b2: ((W1 @ W2).T, b1 @ W2 + b2),
     ],
 }
 
