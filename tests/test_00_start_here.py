@@ -97,7 +97,7 @@ def test_lora_and_the_cache_are_counted_as_arrays():
         np.zeros(shape, "float16").nbytes for _ in range(blocks * 4) for shape in ((d, 16), (16, d))
     )
     parts, flops = size_project("fine-tune a small part", parameters, 10.0)
-    assert parts["slopes"] * 1e9 == pytest.approx(thin) and parts[
+    assert parts["gradients"] * 1e9 == pytest.approx(thin) and parts[
         "optimiser"
     ] * 1e9 == pytest.approx(6 * thin)
     assert parts["weights"] * 1e9 == pytest.approx(
@@ -106,7 +106,7 @@ def test_lora_and_the_cache_are_counted_as_arrays():
     cache = sum(np.zeros((2048, d), "float16").nbytes for _ in range(2 * blocks))
     assert size_project("serve", parameters, 1.0)[0]["cache"] * 1e9 == pytest.approx(cache)
     whole, _ = size_project("train from scratch", parameters, 1.0)
-    assert (whole["weights"] + whole["slopes"] + whole["optimiser"]) * 1e9 == pytest.approx(
+    assert (whole["weights"] + whole["gradients"] + whole["optimiser"]) * 1e9 == pytest.approx(
         16 * parameters
     )
 
