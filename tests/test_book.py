@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 CHAPTERS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+TEACHING = (ROOT / "TEACHING.md").read_text(encoding="utf-8")
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 
 
@@ -306,7 +307,7 @@ def test_a_chapter_is_small_and_stored_in_the_normal_form(chapter):
 
 
 def test_no_place_in_the_readme_waits_to_be_filled():
-    assert not re.search(r"\b(TODO|TBD|XXX|[A-Z]+TIME)\b", README + CONTRIBUTING)
+    assert not re.search(r"\b(TODO|TBD|XXX|[A-Z]+TIME)\b", README + CONTRIBUTING + TEACHING)
 
 
 def test_readme_names_every_chapter_with_its_time_and_every_command():
@@ -314,7 +315,7 @@ def test_readme_names_every_chapter_with_its_time_and_every_command():
         assert re.search(rf"\[{path.stem}\]\(notebooks/{path.name}\).*\d+ s", README), path.name
     for name in run.commands():
         assert f"run.py {name}" in README + CONTRIBUTING, name
-    for target in LINK.findall(README + CONTRIBUTING):
+    for target in LINK.findall(README + CONTRIBUTING + TEACHING):
         if not target.startswith(("http", "#")):
             assert (ROOT / target).exists(), target
 
@@ -323,6 +324,25 @@ def test_the_picture_beside_it_is_the_chapters_own(chapter):
     (cover,) = [cell for cell in code(chapter) if "cover" in cell.metadata.get("tags", [])]
     stored = (chapter.path.parent / "pictures" / f"{chapter.path.stem}.png").read_bytes()
     assert stored == base64.b64decode(cover.outputs[0].data["image/png"])
+
+
+def test_what_lecturers_are_told_to_show_is_there():
+    """Each chapter has its row, and every section that is named in quotation marks is a heading of a chapter."""
+    rows = re.findall(r"^\| (\d\d) ", TEACHING, re.MULTILINE)
+    assert rows == [path.stem[:2] for path in CHAPTERS]
+    headings = [
+        line.lstrip("# ")
+        for path in CHAPTERS
+        for cell in nbformat.read(path, as_version=4).cells
+        if cell.cell_type == "markdown"
+        for line in cell.source.splitlines()
+        if line.startswith("## ")
+    ]
+    named = re.findall(r'"([^"]+)"', TEACHING)
+    assert len(named) > 15
+    for name in named:
+        name = " ".join(name.split()).rstrip(",")
+        assert name == "To teach" or any(heading.startswith(name) for heading in headings), name
 
 
 def test_every_command_says_in_one_line_what_it_does():
