@@ -344,6 +344,8 @@ RIGHT = {
     "reading": [
         lambda networks, X: sum(softmax(n(X)) for n in networks).argmax(axis=1),
         lambda networks, X: np.argmax(np.mean([n.predict(X, verbose=0) for n in networks], 0), 1),
+        lambda networks, X: np.max([softmax(n(X)) for n in networks], axis=0).argmax(axis=1),
+        lambda networks, X: np.median([softmax(n(X)) for n in networks], axis=0).argmax(axis=1),
         lambda networks, X: tf.argmax(
             tf.add_n([tf.nn.log_softmax(n(X)) for n in networks]), axis=1
         ),
