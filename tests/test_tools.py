@@ -124,12 +124,16 @@ def test_files_are_found_from_the_readers_folder_and_from_the_books(pytest_calle
 def test_who_reads_needs_no_authors_packages():
     """A reader's command, and what it imports, is there without the authors' group."""
     groups = {path.parent.name for path in run.commands().values()}
-    assert groups == {"readers", "authors"}
+    assert groups == {"readers", "teachers", "authors"}
     assert {name for name, path in run.commands().items() if path.parent.name == "readers"} >= {
         "lab",
         "fresh",
     }
-    code = "import sys; import tools.readers.lab, tools.readers.fresh, tools.__main__; print(*sys.modules)"
+    code = (
+        "import sys; import tools.readers.lab, tools.readers.fresh, tools.__main__;"
+        "import tools.teachers.student, tools.teachers.solutions, tools.teachers.wheels;"
+        "print(*sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0 and not {"nbformat", "pytest", "nbclient", "yaml"} & set(
         done.stdout.split()

@@ -60,6 +60,8 @@ EXERCISED_BY = {
     "tools/authors/test.py": ["tests/test_tools.py"],
     "tools/readers/fresh.py": ["tests/test_chapters.py"],
     "tools/readers/lab.py": ["tests/test_chapters.py"],
+    "tools/teachers/solutions.py": ["tests/test_handouts.py"],
+    "tools/teachers/student.py": ["tests/test_handouts.py"],
 }
 # imported once, before the processes of the tests part from each other
 WARM = (
