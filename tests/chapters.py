@@ -54,6 +54,25 @@ def cases(chapter, name, known):
     return known[name]
 
 
+def asked_of(chapter, known, capsys, within=(), **ignored):
+    """A function: what the check of an exercise, named by its cases, says to an answer.
+
+    Args:
+        known: the names that the cells of the cases need.
+        within: for the cases whose answers may be farther off than 1e-6, by how much.
+        ignored: of NumPy's warnings, those that an answer may cause, such as over="ignore".
+    """
+    within = dict(within)
+
+    def asked(name, answer):
+        its_cases = cases(chapter, name, known)
+        with np.errstate(**ignored):
+            bh.check(answer, its_cases, within=within.get(name, 1e-6))
+        return capsys.readouterr().out
+
+    return asked
+
+
 def tests_of_answers(right, wrong, numbers):
     """Three tests of a chapter's exercises; its fixture `ask` tells what the check of one says to an answer.
 

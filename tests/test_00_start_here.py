@@ -345,13 +345,7 @@ def known():
 @pytest.fixture
 def ask(known, capsys):
     """What the check of an exercise, named by its cases, says to an answer."""
-
-    def asked(name, answer):
-        cases = chapters.cases("00_start_here", name, known)
-        bh.check(answer, cases, within=1e-5 if name == "day_cases" else 1e-6)
-        return capsys.readouterr().out
-
-    return asked
+    return chapters.asked_of("00_start_here", known, capsys, within={"day_cases": 1e-5})
 
 
 (

@@ -606,13 +606,8 @@ WRONG = {
 def ask(engine, capsys):
     """What the check of an exercise, named by its cases, says to an answer."""
     (central_difference,) = chapters.functions("01_backprop", ["central_difference"], {"np": np})
-
-    def asked(name, answer):
-        known = engine | {"np": np, "central_difference": central_difference}
-        bh.check(answer, chapters.cases("01_backprop", name, known))
-        return capsys.readouterr().out
-
-    return asked
+    known = engine | {"np": np, "central_difference": central_difference}
+    return chapters.asked_of("01_backprop", known, capsys)
 
 
 (

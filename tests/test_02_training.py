@@ -586,16 +586,8 @@ def ask(capsys):
     base = {"np": np, "tf": tf, "bh": bh}
     names = ["hilly_gradient", "START", "run", "descend", "adam"]
     known = base | dict(zip(names, functions(*names)))
-
-    def asked(name, answer):
-        bh.check(
-            answer,
-            chapters.cases("02_training", f"{name}_cases", known),
-            within=1e-3 if name == "curvature" else 1e-6,
-        )
-        return capsys.readouterr().out
-
-    return asked
+    asked = chapters.asked_of("02_training", known, capsys, within={"curvature_cases": 1e-3})
+    return lambda name, answer: asked(f"{name}_cases", answer)
 
 
 (

@@ -599,12 +599,7 @@ def ask(capsys, digits):
     known = {"np": np, "bh": bh, "metrics": metrics, "form": digits[2]}
     tests = ("mcnemar", "coin_p", "permutation_p", "exchanged")
     known |= dict(zip(tests, functions(*tests)))
-
-    def asked(name, answer):
-        bh.check(answer, chapters.cases("03_evaluation", name, known))
-        return capsys.readouterr().out
-
-    return asked
+    return chapters.asked_of("03_evaluation", known, capsys)
 
 
 (

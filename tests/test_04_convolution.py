@@ -422,13 +422,8 @@ def known_to_exercises():
 @pytest.fixture
 def ask(capsys, known_to_exercises):
     """What the check of an exercise, named by its cases, says to an answer."""
-
-    def asked(name, answer):
-        within = {"invariance": 1e-4}.get(name, 1e-6)
-        bh.check(answer, chapters.cases("04_convolution", name, known_to_exercises), within=within)
-        return capsys.readouterr().out
-
-    return asked
+    within = {"invariance": 1e-4}
+    return chapters.asked_of("04_convolution", known_to_exercises, capsys, within)
 
 
 (

@@ -467,13 +467,7 @@ def ask(capsys):
     known = {"np": np, "tf": tf, "norm": norm, "expit": scipy.special.expit}
     known |= {"modes": MODES, "spread": 0.1}
     known |= dict(zip(names, functions(*names, **known)))
-
-    def asked(name, answer):
-        with np.errstate(over="ignore"):
-            bh.check(answer, chapters.cases("06_gan", name, known), within=within.get(name, 1e-6))
-        return capsys.readouterr().out
-
-    return asked
+    return chapters.asked_of("06_gan", known, capsys, within, over="ignore")
 
 
 (

@@ -661,14 +661,7 @@ def ask(capsys):
     known = dict(zip(names, functions(*names))) | {"np": np, "keras": keras, "w": w}
     known |= {"itertools": itertools, "caches": 3 * [{name: np.ones((12, 16)) for name in "KV"}]}
     within = {"hand_cases": 2e-4, "attention_cases": 1e-5}
-
-    def asked(name, answer):
-        cases = chapters.cases("07_attention", name, known)
-        with np.errstate(invalid="ignore"):
-            bh.check(answer, cases, within=within.get(name, 1e-6))
-        return capsys.readouterr().out
-
-    return asked
+    return chapters.asked_of("07_attention", known, capsys, within, invalid="ignore")
 
 
 (

@@ -26,27 +26,28 @@ def source(cell):
 
 
 def parts(cells):
-    """The cells of a notebook, each with the number of the exercise that it solves, or None.
+    """The cells of a notebook, each with whether it belongs to a solution.
 
     >>> titles = ["## Exercises", "### 1. Add", "#### Solution to 1", "x = 2", "### 2. Go on", "#### Solution to 2", "## Sources"]
-    >>> [number for number, _ in parts([{"source": [title]} for title in titles])]
-    [None, None, 1, 1, None, 2, None]
+    >>> [solves for solves, _ in parts([{"source": [title]} for title in titles])]
+    [False, False, True, True, False, True, False]
     """
-    number = None
+    solves = False
     for cell in cells:
-        text = source(cell)
-        if text.startswith(SOLUTION):
-            number = int(text.split()[3])
-        elif cell.get("cell_type") != "code" and NEXT.match(text):
-            number = None
-        yield number, cell
+        if source(cell).startswith(SOLUTION):
+            solves = True
+        elif cell.get("cell_type") != "code" and NEXT.match(source(cell)):
+            solves = False
+        yield solves, cell
 
 
 def without_solutions(notebook):
     """A chapter as students get it: no solution and nothing that a solution has shown."""
-    kept = [cell for number, cell in parts(notebook["cells"]) if number is None]
-    for cell in kept:
-        cell["source"] = [line.replace(WITH_SOLUTIONS, "and a hint") for line in cell["source"]]
+    kept = []
+    for solves, cell in parts(notebook["cells"]):
+        if not solves:
+            lines = [line.replace(WITH_SOLUTIONS, "and a hint") for line in cell["source"]]
+            kept.append(cell | {"source": lines})
     return notebook | {"cells": kept}
 
 
@@ -56,7 +57,7 @@ def only_solutions(notebook):
     text = f"# Solutions: {title}\n\nTo be read: the code needs the cells of the chapter, and runs there."
     kept = [{"cell_type": "markdown", "id": "title", "metadata": {}, "source": [text]}]
     inside = False
-    for _, cell in parts(notebook["cells"]):
+    for cell in notebook["cells"]:
         if cell["cell_type"] == "markdown" and source(cell).startswith("## "):
             inside = source(cell).startswith("## Exercises")
         if inside and not cell["metadata"].get("jupyter", {}).get("source_hidden"):

@@ -17,18 +17,14 @@ from tools.handouts import new_folder, read, without_solutions, write
 
 FILES = (
     *("run.py", "pyproject.toml", "requirements.lock", "requirements-gpu.lock", "LICENSE"),
-    *(
-        "CITATION.cff",
-        "tools/readers/__init__.py",
-        "tools/readers/fresh.py",
-        "tools/readers/lab.py",
-    ),
-    # what these load
-    *("tools/__init__.py", "tools/__main__.py", "tools/chapters.py", "tools/complaints.py"),
-    *("tools/environment.py", "tools/index_settings.py", "tools/locking.py", "tools/programs.py"),
-    "tools/surroundings.py",
+    "CITATION.cff",
 )
-FOLDERS = ("bigmodel_helpers", "data", "notebooks/pictures")
+FOLDERS = ("bigmodel_helpers", "data", "notebooks/pictures", "tools/readers")
+# what the readers' commands load
+TOOLS = (
+    *("__init__", "__main__", "chapters", "complaints", "environment", "index_settings", "locking"),
+    *("programs", "surroundings"),
+)
 NOT_COPIED = shutil.ignore_patterns("__pycache__", ".*", "downloads")
 BEGINNING = """
 This is the students' edition: a whole book, with exercises that check your answers, and without their solutions.
@@ -64,8 +60,7 @@ def hand_out(folder):
     """Write the students' book into an empty folder."""
     for name in FOLDERS:
         shutil.copytree(ROOT / name, folder / name, ignore=NOT_COPIED)
-    for name in FILES:
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    for name in (*FILES, *(f"tools/{name}.py" for name in TOOLS)):
         shutil.copy(ROOT / name, folder / name)
     for chapter in chapters_named([]):
         write(without_solutions(read(chapter)), folder / "notebooks" / chapter.name)
